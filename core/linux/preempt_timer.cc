@@ -1,0 +1,92 @@
+// The POSIX timer and its signal handler. What the handler touches are relaxed atomics of its own thread's timer, and
+// timer_settime, which is async-signal-safe.
+#include "preempt_timer.hh"
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "../base/error.hh"
+#include "detail/monotonic.hh"
+
+namespace shale {
+
+preempt_timer::preempt_timer(std::atomic<bool>& flag, std::uint64_t quota_ns) : flag_(flag), quota_ns_(quota_ns) {
+    struct sigaction action {};
+    action.sa_sigaction = &on_signal;
+    action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
+    ::sigfillset(&action.sa_mask);
+    if (::sigaction(signal, &action, nullptr) != 0) {
+        throw make_system_error(errno, "handler of signal {} for the preemption timer", signal);
+    }
+    sigset_t own;
+    ::sigemptyset(&own);
+    ::sigaddset(&own, signal);
+    ::pthread_sigmask(SIG_UNBLOCK, &own, nullptr);
+
+    sigevent event{};
+    event.sigev_notify = SIGEV_THREAD_ID;
+    event.sigev_signo = signal;
+    event.sigev_value.sival_ptr = this;
+    event._sigev_un._tid = ::gettid();
+    if (::timer_create(CLOCK_MONOTONIC, &event, &timer_) != 0) {
+        throw make_system_error(errno, "preemption timer of {} ns", quota_ns)
+            .advise("RLIMIT_SIGPENDING (ulimit -i) bounds the number of timers.");
+    }
+}
+
+preempt_timer::~preempt_timer() {
+    // On its own thread with the signal unblocked nothing is pending once this has returned.
+    ::timer_delete(timer_);
+}
+
+void preempt_timer::on_signal(int, siginfo_t* info, void*) noexcept {
+    if (info->si_code != SI_TIMER) {
+        return;
+    }
+    const int saved = errno;
+    static_cast<preempt_timer*>(info->si_value.sival_ptr)->tick();
+    errno = saved;
+}
+
+void preempt_timer::tick() noexcept {
+    flag_.store(true, std::memory_order_relaxed);
+    ticks_.store(ticks_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    const std::uint64_t turns = turns_.load(std::memory_order_relaxed);
+    const std::uint64_t begun = turns - turns_at_last_tick_;
+    turns_at_last_tick_ = turns;
+    quiet_ticks_ = begun == 0 ? quiet_ticks_ + 1 : 0;
+    if (quiet_ticks_ > quiet_ticks_max) {
+        quiet_ticks_ = 0;
+        armed_.store(false, std::memory_order_relaxed);
+        set(0);
+    } else if (begun < 2 * stretch()) {
+        set_stretch(1);  // turns of half a quota and more, or one that goes on
+    } else if (begun > 4 * stretch()) {
+        set_stretch(std::min(stretch() * 2, stretch_max));
+    }
+}
+
+void preempt_timer::set_stretch(unsigned stretch) noexcept {
+    if (stretch != stretch_.load(std::memory_order_relaxed)) {
+        stretch_.store(stretch, std::memory_order_relaxed);
+        set(quota_ns_ * stretch);
+    }
+}
+
+void preempt_timer::arm() noexcept {
+    ++times_armed_;
+    stretch_.store(1, std::memory_order_relaxed);
+    armed_.store(true, std::memory_order_relaxed);
+    set(quota_ns_);
+}
+
+void preempt_timer::set(std::uint64_t interval_ns) noexcept {
+    itimerspec when{};
+    when.it_value = when.it_interval = detail::to_timespec(interval_ns);
+    ::timer_settime(timer_, 0, &when, nullptr);
+}
+
+}  // namespace shale

@@ -1,0 +1,1 @@
+"""What scripts/sim is made of: batches of seeds as processes, their totals, the kept seeds, the command line."""
