@@ -53,7 +53,9 @@ server_socket::~server_socket() {
 }
 
 future<accept_result> server_socket::accept(abort_source* abort) {
-    SHALE_ASSERT(impl_ != nullptr, "accept() on a socket that does not listen");
+    if (!impl_) {  // closed while the loop that accepts was busy with a connection
+        return make_exception_future<accept_result>(detail::accept_aborted({}));
+    }
     return accept_on(impl_, abort);
 }
 

@@ -147,8 +147,8 @@ public:
 
     explicit operator bool() const noexcept { return impl_ != nullptr; }
 
-    /// The next connection for this shard. Fails with ECONNABORTED after abort_accept(), or with the abort source's
-    /// reason. Running out of descriptors is no failure: it pauses and tries again.
+    /// The next connection for this shard. Fails with ECONNABORTED after abort_accept() or close(), or with the abort
+    /// source's reason. Running out of descriptors is no failure: it pauses and tries again.
     future<accept_result> accept(abort_source* abort = nullptr);
 
     /// Calls of accept(), now and from now on, fail; connections that came and were not accepted are closed.

@@ -42,6 +42,26 @@ system_failure detail::make_system_error(int errno_value, fmt::string_view forma
     return system_failure(errno_value, fmt::vformat(format, args));
 }
 
+int errno_of(const std::exception_ptr& failure) noexcept {
+    try {
+        std::rethrow_exception(failure);
+    } catch (const std::system_error& e) {
+        return e.code().value();
+    } catch (...) {
+        return 0;
+    }
+}
+
+const char* message_of(const std::exception_ptr& failure) noexcept {
+    try {
+        std::rethrow_exception(failure);
+    } catch (const std::exception& e) {
+        return e.what();  // the exception lives in `failure`
+    } catch (...) {
+        return "unknown error";
+    }
+}
+
 std::string errno_name(int errno_value) {
     const char* name = ::strerrorname_np(positive(errno_value));
     return name != nullptr && errno_value != 0 ? std::string(name) : fmt::format("errno {}", errno_value);

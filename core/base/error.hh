@@ -8,6 +8,7 @@
 
 #include <fmt/core.h>
 
+#include <exception>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -45,6 +46,12 @@ template <class... Args>
 [[noreturn, gnu::cold]] void throw_system_error(int errno_value, fmt::format_string<Args...> format, Args&&... args) {
     throw detail::make_system_error(errno_value, format, fmt::make_format_args(args...));
 }
+
+/// The errno of a failure that has one, 0 of any other.
+int errno_of(const std::exception_ptr& failure) noexcept;
+
+/// What a failure says of itself; valid as long as `failure` is.
+const char* message_of(const std::exception_ptr& failure) noexcept;
 
 /// "ENOSPC" for ENOSPC; "errno 12345" for what the C library does not know.
 std::string errno_name(int errno_value);

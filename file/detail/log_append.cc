@@ -31,26 +31,6 @@ bool may_use(const segment_ptr& segment, log_append who) noexcept {
     return segment && (!segment->for_cleaner || who == log_append::cleaner);
 }
 
-std::error_code code_of(const std::exception_ptr& error) noexcept {
-    try {
-        std::rethrow_exception(error);
-    } catch (const std::system_error& e) {
-        return e.code();
-    } catch (...) {
-        return {};
-    }
-}
-
-const char* text_of(const std::exception_ptr& error) noexcept {
-    try {
-        std::rethrow_exception(error);
-    } catch (const std::exception& e) {
-        return e.what();  // the exception lives in `error`
-    } catch (...) {
-        return "unknown error";
-    }
-}
-
 }  // namespace
 
 log_core::room log_core::find_room(std::uint64_t bytes, log_append who) const noexcept {
@@ -243,12 +223,12 @@ future<void> log_core::prepare_next(std::uint64_t bytes, log_append who) {
 
 // A disk that is full is no failure of the log: appends are refused until there is space again.
 void log_core::refuse_space(const std::exception_ptr& reason) {
-    if (code_of(reason).value() == EIO) {
+    if (errno_of(reason) == EIO) {
         fail(reason);
         return;
     }
     if (!no_space_) {
-        log.error("{}: no new segment, so nothing is appended until there is space: {}", directory(), text_of(reason));
+        log.error("{}: no new segment, so nothing is appended until there is space: {}", directory(), message_of(reason));
     }
     PROBE("log.no_space");
     no_space_ = true;
@@ -339,7 +319,7 @@ void log_core::fail(std::exception_ptr reason) {
     flush_timer_.cancel();
     space_timer_.cancel();
     log.error("{}: the log has failed, and what it committed until now is what it holds: {}", directory(),
-              text_of(failure_));
+              message_of(failure_));
     for (waiters* queue : {&batch_waiters_, &room_waiters_}) {
         while (!queue->empty()) {
             const auto first = std::move(queue->front());

@@ -15,13 +15,8 @@ constexpr std::uint64_t zero_step = std::uint64_t{1} << 20;
 constexpr std::uint64_t zeros_ahead = std::uint64_t{4} << 20;
 
 bool is_unsupported(const std::exception_ptr& error) noexcept {
-    try {
-        std::rethrow_exception(error);
-    } catch (const std::system_error& e) {
-        return e.code().value() == EOPNOTSUPP || e.code().value() == EINVAL;
-    } catch (...) {
-        return false;
-    }
+    const int number = errno_of(error);
+    return number == EOPNOTSUPP || number == EINVAL;
 }
 
 }  // namespace

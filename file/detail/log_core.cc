@@ -107,8 +107,9 @@ future<void> log_core::start(log_recovery found) {
         segment->dropped = true;
         co_await store_.retire(segment);
     }
-    if (const segment_ptr last = store_.find(previous_segment_)) {
-        co_await last->data.flush();
+    const segment_ptr last = store_.find(previous_segment_);
+    if (last && found.synced < synced_ && report_.damages.empty()) {
+        co_await make_durable(last);
     }
     std::vector<segment_ptr> kept;
     for (const auto& [id, segment] : store_.segments()) {
@@ -140,6 +141,24 @@ future<void> log_core::start(log_recovery found) {
             }
         });
     }
+}
+
+// What the last segment holds can be read, but a flush of it may have failed in an earlier life: then the disk has it in
+// memory alone, and takes it for written. Only what is written anew is sure to be kept by the next flush.
+future<void> log_core::make_durable(segment_ptr last) {
+    const auto done = co_await as_result(store_.write_anew(last));
+    if (done) {
+        PROBE("log.last_segment_written_anew");
+        co_return;
+    }
+    const int error = errno_of(done.error());
+    if (error != ENOSPC && error != EDQUOT) {
+        std::rethrow_exception(done.error());
+    }
+    log.warn("{}: no space to write the last segment anew after a stop that was not in order; if a flush failed before "
+             "that, a power loss may damage it: {}",
+             directory(), message_of(done.error()));
+    co_await last->data.flush();
 }
 
 // Reading

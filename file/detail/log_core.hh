@@ -55,6 +55,7 @@ public:
 private:
     // log_core.cc
     future<void> start(log_recovery found);
+    future<void> make_durable(segment_ptr last);
     future<void> end_in_order();
     static future<log_entry> read_from_disk(segment_ptr segment, std::uint64_t position, std::size_t size_hint,
                                             abort_source* abort);

@@ -117,6 +117,15 @@ void encode_record(std::uint64_t sequence, std::uint32_t tag, std::span<const st
     store_le<std::uint32_t>(to, crc32c(std::span(to + 4, end), record_seed(seed, position)));
 }
 
+void reseal_records(std::uint32_t seed, std::uint64_t position, std::span<std::byte> batch) noexcept {
+    for (std::size_t at = batch_header_bytes; at + record_header_bytes <= batch.size();) {
+        const std::uint64_t length = load_le<std::uint32_t>(&batch[at + 4]);
+        const auto covered = batch.subspan(at + 4, record_header_bytes - 4 + length);
+        store_le<std::uint32_t>(&batch[at], crc32c(covered, record_seed(seed, position + at)));
+        at += record_bytes(length);
+    }
+}
+
 record_header peek_record(std::span<const std::byte> from) noexcept {
     return {load_le<std::uint32_t>(&from[4]), load_le<std::uint64_t>(&from[8]), load_le<std::uint32_t>(&from[16])};
 }

@@ -88,6 +88,8 @@ bool batch_is_whole(const batch_header& header, std::uint32_t seed, std::uint64_
 /// Puts a record of `parts` at `to`, which has room; `position` is its place in the file.
 void encode_record(std::uint64_t sequence, std::uint32_t tag, std::span<const std::span<const std::byte>> parts,
                    std::uint32_t seed, std::uint64_t position, std::byte* to) noexcept;
+/// Gives the records of a whole batch, header included, the checksums that they have at `position` of another segment.
+void reseal_records(std::uint32_t seed, std::uint64_t position, std::span<std::byte> batch) noexcept;
 /// The header at `from`, unchecked: `from` has at least record_header_bytes.
 record_header peek_record(std::span<const std::byte> from) noexcept;
 /// Whether `record`, header and payload, is what was written at `position`.

@@ -105,7 +105,8 @@ void walk::take(batch_reader& reader, std::size_t index) {
         visit_(*record);
     }
     segment.records += header.records;
-    expected_ = header.number + 1;
+    expected_ = header.number + (header.closes_log ? 0 : 1);
+    result_.synced = header.synced;
     last_segment_ = segment.header.id;
     result_.report.closed = header.closes_log;
     result_.report.batches += 1;

@@ -9,7 +9,11 @@
 //    modes everysec and no.)
 // A segment may end early because a run ended: then the next segment goes on with the next number. A gap between two
 // segments is no damage when the later one says that its forerunner was another segment, which has been dropped since.
-// What was cut off keeps lying there; the next batch gets the number that was missing, so it is never found again.
+// What was cut off keeps lying there; the next batch gets the number that was missing, so it is never found again. Nor
+// does the batch that says that the log was closed count: it has no records, and the next one has its number too.
+//
+// That a batch can be read does not make it durable: a flush may have failed, of which the kernel tells nobody twice.
+// So what no later batch knew to be durable is written again, to another file, before the log is open (log_core.cc).
 #pragma once
 
 #include <functional>
@@ -23,6 +27,7 @@ struct log_recovery {
     log_recovery_report report;
     std::uint64_t next_number = 1;       ///< of the next batch
     std::uint64_t previous_segment = 0;  ///< id of the segment with the last batch
+    std::uint64_t synced = 0;            ///< batches up to this one were durable when the last one was written
     std::vector<segment_ptr> discard;    ///< segments that hold nothing
 };
 

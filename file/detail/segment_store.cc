@@ -13,6 +13,7 @@
 #include "../../core/base/log.hh"
 #include "../../core/shard/shard.hh"
 #include "../directory.hh"
+#include "segment_copy.hh"
 
 namespace shale::detail {
 
@@ -240,6 +241,54 @@ future<void> segment_store::fill_reserve() {
         }
         free_.push_back(std::move(*made));
     }
+}
+
+// Another file for a segment
+// -------------------------------------------------------------------------------------------
+
+future<segment_store::free_file> segment_store::file_for_copy(const log_segment& segment) {
+    if (!free_.empty() && segment.end <= segment_bytes_) {
+        free_file reused = std::move(free_.back());
+        free_.pop_back();
+        co_return reused;
+    }
+    co_return co_await make_file(path_of(segment.header.id, ".new"), segment.end);
+}
+
+future<segment_ptr> segment_store::copy_to(free_file to, const segment_ptr& segment) {
+    auto anew = std::make_shared<log_segment>();
+    anew->data = std::move(to.data);
+    anew->size = co_await anew->data.size();
+    anew->header = segment->header;
+    anew->header.nonce = draw_nonce();
+    anew->header.size = anew->size;
+    anew->seed = anew->header.seed();
+    const io_buffer block(log_block);
+    encode(anew->header, header_room(block));
+    co_await anew->data.dma_write(0, block.data(), log_block);
+    co_await copy_batches(segment, anew);
+    co_await anew->data.flush();
+    co_await rename_file(std::move(to.path), segment->path);
+    co_await sync_directory(directory_);
+    co_return anew;
+}
+
+future<void> segment_store::write_anew(segment_ptr segment) {
+    const semaphore_units turn = co_await get_units(names_, 1);
+    const free_file to = co_await file_for_copy(*segment);
+    auto copied = co_await as_result(copy_to(to, segment));
+    if (!copied) {
+        file unused = to.data;
+        co_await unused.close();
+        co_await as_result(remove_file(to.path));  // it may have its new name by now, and the log is closed then
+        std::rethrow_exception(copied.error());
+    }
+    const segment_ptr anew = std::move(*copied);
+    co_await std::exchange(segment->data, std::move(anew->data)).close();
+    segment->data.renamed(segment->path);
+    segment->header = anew->header;
+    segment->seed = anew->seed;
+    segment->size = anew->size;
 }
 
 // The end of a segment

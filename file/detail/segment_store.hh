@@ -3,7 +3,8 @@
 // A file is called `<id>.new` while it is made, `<id>.log` while it is part of the log, and `<id>.free` after that. It
 // gets its header before it gets its name, and both are durable before anything is written to it. Ids grow for ever and
 // are found again from names and headers, the free files' too, so that no id is used twice. Space for a whole segment
-// is reserved when it is prepared: what does not fit is known then. Belongs to one shard.
+// is reserved when it is prepared: what does not fit is known then. After a stop that was not in order the last segment
+// gets another file of the same name. Belongs to one shard.
 #pragma once
 
 #include <map>
@@ -29,6 +30,10 @@ public:
 
     /// Makes the reserve complete as far as there is space.
     future<void> fill_reserve();
+
+    /// Gives a segment another file with the same batches at the same places, and is ready once that is durable. Until
+    /// then the old file is the one. Nobody else may use the segment. Fails with ENOSPC and the like.
+    future<void> write_anew(segment_ptr segment);
 
     /// Takes a segment out of the log; ready once that is durable. In the order of the calls.
     future<void> retire(segment_ptr segment);
@@ -61,6 +66,8 @@ private:
     future<segment_ptr> enter(std::string from, file data, std::uint64_t id, std::uint64_t size);
     future<segment_ptr> prepare_new(std::uint64_t size);
     future<segment_ptr> prepare_free();
+    future<free_file> file_for_copy(const log_segment& segment);
+    future<segment_ptr> copy_to(free_file to, const segment_ptr& segment);
     future<free_file> make_file(std::string path, std::uint64_t size);
     void give_slot(const segment_ptr& segment);
 

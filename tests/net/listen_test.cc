@@ -254,6 +254,18 @@ SHALE_RUNTIME_TEST(listen, abort_accept_ends_accepts_of_now_and_later) {
     }
 }
 
+// A loop that accepts is busy with a connection while another fiber closes the listener.
+SHALE_RUNTIME_TEST(listen, accept_after_close_fails_like_one_that_was_aborted) {
+    for (const auto balance : {net::accept_balance::hand_over, net::accept_balance::reuse_port}) {
+        const net::listen_options options{.balance = balance};
+        auto listener = co_await net::listen(net::ipv4_addr("127.0.0.1", 0), options);
+        co_await listener.close();
+        EXPECT_FALSE(listener);
+        auto late = co_await as_result(listener.accept());
+        EXPECT_EQ(error_of(late), ECONNABORTED);
+    }
+}
+
 SHALE_RUNTIME_TEST(listen, aborted_accept_loses_no_connection) {
     for (const auto balance : {net::accept_balance::hand_over, net::accept_balance::reuse_port}) {
         const net::listen_options options{.balance = balance};

@@ -67,6 +67,16 @@ TEST(system_failure, takes_braces_in_values_literally) {
     EXPECT_THAT(make_system_error(EIO, "key {}", "{0}{}").what(), testing::StartsWith("key {0}{}: "));
 }
 
+TEST(errno_of, gives_the_number_and_the_words_of_a_failure_that_is_held) {
+    const auto full = std::make_exception_ptr(make_system_error(ENOSPC, "write of 7 bytes to /a"));
+    EXPECT_EQ(errno_of(full), ENOSPC);
+    EXPECT_STREQ(message_of(full), "write of 7 bytes to /a: No space left on device (ENOSPC)");
+    EXPECT_EQ(errno_of(std::make_exception_ptr(std::runtime_error("other"))), 0);
+    EXPECT_STREQ(message_of(std::make_exception_ptr(std::runtime_error("other"))), "other");
+    EXPECT_EQ(errno_of(std::make_exception_ptr(7)), 0);
+    EXPECT_STREQ(message_of(std::make_exception_ptr(7)), "unknown error");
+}
+
 TEST(errno_name, names_known_numbers_and_numbers_the_others) {
     EXPECT_EQ(errno_name(EINVAL), "EINVAL");
     EXPECT_EQ(errno_name(-EINVAL), "EINVAL");
