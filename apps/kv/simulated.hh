@@ -10,11 +10,8 @@
 
 namespace shale::kv {
 
-/// What app_template::simulate() draws by itself: at least three power cycles in each run. Flushes do not fail: a
-/// server whose flush failed ends, and what the disk then forgets at a power loss, though a later start has read it,
-/// makes the start after that refuse the log as damaged (README.md).
-inline constexpr const char* simulated_storm =
-    "power_cycles_min=3 power_cycles_max=30 down_max_ns=500000000 disk.sync_error=0";
+/// What app_template::simulate() draws by itself: at least three power cycles in each run.
+inline constexpr const char* simulated_storm = "power_cycles_min=3 power_cycles_max=30 down_max_ns=500000000";
 
 /// Settings for a run with this seed: small logs, so that space is reclaimed within it, a cache that may be tiny, and a
 /// server that other machines reach, at a port they know and without a password. What else was chosen on the command
