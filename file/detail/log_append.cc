@@ -94,7 +94,7 @@ log_core::room log_core::worse_room(room where, std::uint64_t bytes, log_append 
         return room::none;
     }
     const bool has_more =
-        active_->records != 0 && may_use(next_, who) && fits(*next_, log_block, batch_header_bytes, bytes);
+        active_ && active_->records != 0 && may_use(next_, who) && fits(*next_, log_block, batch_header_bytes, bytes);
     if (has_more && FAULT("log.segment_left_early")) {
         return room::next_segment;
     }

@@ -95,6 +95,10 @@ future<void> segment_store::load(bool read_only, std::vector<std::string>& damag
             co_await remove_file(directory_ + "/" + entry.name, abort);
         }
     }
+    if (!read_only) {
+        // Or a power loss would give a free file that is used again the name that it had in the log.
+        co_await sync_directory(directory_);
+    }
 }
 
 future<void> segment_store::load_segment(std::uint64_t id, bool read_only, std::vector<std::string>& damages,

@@ -265,8 +265,15 @@ bool disk::withdraw(io_request& request, requester& from) {
     return true;
 }
 
+// The exit of a process waits for what it has in flight before it closes anything: so nothing of it lands once another
+// has got the lock that it held.
 void disk::process_died(handle_table& handles) {
-    handles.remove_all(open_handle::kind::file);
+    const auto closing = std::make_shared<const operation::handles>(handles.remove_all(open_handle::kind::file));
+    for (const auto& [number, o] : in_flight_) {
+        if (&o->from->handles() == &handles) {
+            o->exit_waits = closing;
+        }
+    }
 }
 
 void disk::forget_all() {

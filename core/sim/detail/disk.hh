@@ -72,7 +72,7 @@ public:
     void begin(io_request& request, requester& from) override;
     /// True: it had not been begun, and is finished with -ECANCELED. False: it runs to its end, or is not here.
     bool withdraw(io_request& request, requester& from) override;
-    /// A process ended: its descriptors close and its locks go. What it has submitted goes on.
+    /// A process ended. What it has submitted goes on, and once that is done its descriptors close and its locks go.
     void process_died(handle_table& handles) override;
     /// What was not durable is drawn, everything in flight is forgotten, and old descriptors are none any more.
     void power_loss(crash_fate fate);
@@ -118,11 +118,14 @@ public:
 
 private:
     struct operation {
+        using handles = std::vector<std::shared_ptr<open_handle>>;
+
         io_request asked;  ///< a copy: the program may be gone when it is done
         io_request* request = nullptr;
         requester* from = nullptr;
         std::uint64_t io = 0;  ///< the number of the I/O; 0: it is none
         std::shared_ptr<file_handle> handle;
+        std::shared_ptr<const handles> exit_waits;  ///< of its process, which has died: closed once nothing is in flight
         std::string path;
         std::string new_path;
         iovec single{};

@@ -32,8 +32,16 @@ std::shared_ptr<open_handle> handle_table::remove(std::int32_t fd) noexcept {
     return removed;
 }
 
-void handle_table::remove_all(open_handle::kind what) {
-    std::erase_if(handles_, [what](const auto& entry) { return entry.second->what == what; });
+std::vector<std::shared_ptr<open_handle>> handle_table::remove_all(open_handle::kind what) {
+    std::vector<std::shared_ptr<open_handle>> removed;
+    std::erase_if(handles_, [&](const auto& entry) {
+        if (entry.second->what != what) {
+            return false;
+        }
+        removed.push_back(entry.second);
+        return true;
+    });
+    return removed;
 }
 
 }  // namespace shale::sim::detail

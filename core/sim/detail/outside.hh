@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <vector>
 
 #include "../../base/random.hh"
 #include "../../shard/platform.hh"
@@ -39,8 +40,8 @@ public:
     std::shared_ptr<open_handle> find(std::int32_t fd) const noexcept;
     /// Null: there was none.
     std::shared_ptr<open_handle> remove(std::int32_t fd) noexcept;
-    /// Removes all of one kind, as the death of a process does.
-    void remove_all(open_handle::kind what);
+    /// Removes all of one kind, as the death of a process does, and returns them.
+    std::vector<std::shared_ptr<open_handle>> remove_all(open_handle::kind what);
     std::size_t size() const noexcept { return handles_.size(); }
     /// Most descriptors at a time, as RLIMIT_NOFILE: beyond, open and accept give -EMFILE. Whoever adds asks.
     bool full() const noexcept { return handles_.size() >= limit; }
