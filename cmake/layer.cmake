@@ -118,14 +118,17 @@ function(shale_tests folder)
         else()
             target_link_libraries(${name}_test PRIVATE shale_core_testing)
         endif()
-        gtest_discover_tests(${name}_test TEST_PREFIX ${name}/ DISCOVERY_MODE PRE_TEST
-            DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300)
+        gtest_discover_tests(${name}_test TEST_PREFIX ${name}/ DISCOVERY_MODE PRE_TEST TEST_FILTER "${SHALE_TEST_FILTER}"
+            DISCOVERY_TIMEOUT 120 PROPERTIES TIMEOUT 900)
     endif()
     file(GLOB scripts CONFIGURE_DEPENDS ${root}/*_test.py)
+    if(SHALE_TEST_SCRIPTS_LEFT_OUT)
+        list(FILTER scripts EXCLUDE REGEX "${SHALE_TEST_SCRIPTS_LEFT_OUT}")
+    endif()
     foreach(script ${scripts})
         get_filename_component(stem ${script} NAME_WE)
         add_test(NAME ${name}/${stem} COMMAND /usr/bin/python3 ${script})
-        set_tests_properties(${name}/${stem} PROPERTIES TIMEOUT 900 ENVIRONMENT
+        set_tests_properties(${name}/${stem} PROPERTIES TIMEOUT 1800 ENVIRONMENT
             "SHALE_BUILD=${PROJECT_BINARY_DIR};SHALE_SANITIZE=${SHALE_SANITIZE};PYTHONDONTWRITEBYTECODE=1")
     endforeach()
 endfunction()

@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "../core/base/error.hh"
+#include "../core/base/limits.hh"
 #include "../core/shard/aligned_pool.hh"
 #include "../core/shard/io.hh"
 #include "detail/stat_format.hh"
@@ -20,7 +21,6 @@ namespace shale {
 
 namespace {
 
-constexpr std::size_t listing_bytes = 32 * 1024;
 
 io_request request(io_op op, const std::string& path) noexcept {
     io_request r{.op = op};
@@ -63,7 +63,7 @@ void append_entries(const std::byte* from, std::size_t size, std::vector<directo
 
 /// Reads the whole directory, or says why not.
 future<std::int32_t> read_entries(int fd, std::vector<directory_entry>& to, abort_source* abort) {
-    const io_buffer buffer(listing_bytes);
+    const io_buffer buffer(current_limits().listing_bytes);
     io_request r{.op = io_op::readdir};
     r.fd = fd;
     r.data = buffer.data();

@@ -100,8 +100,7 @@ private:
     bool submit_requests() noexcept;
     std::uint64_t mark(phase p) noexcept { return phases_.mark(p, platform_.now()); }
 
-    static constexpr unsigned reap_max = 256;     ///< requests completed in one reap: bounds the phase
-    static constexpr unsigned timers_max = 1024;  ///< timers fired in one turn; the wheel goes on in the next
+    static constexpr unsigned reap_room = 256;  ///< what limits::reap_max may be at most
 
     platform& platform_;
     const shard_options options_;

@@ -27,6 +27,7 @@ struct named_field {
 auto fields_of(swarm_options& s) {
     disk_profile& disk = *s.world.disk;
     net_profile& net = *s.world.network;
+    limits& limit = s.world.limits;
     return std::to_array<named_field>({
         {"seed", &s.world.seed},
         {"order", &s.world.order.kind},
@@ -48,6 +49,20 @@ auto fields_of(swarm_options& s) {
         {"faults", &s.world.faults.enabled},
         {"fault_activate", &s.world.faults.activate},
         {"fault_fire", &s.world.faults.fire},
+        {"limit.reap_max", &limit.reap_max},
+        {"limit.timers_max", &limit.timers_max},
+        {"limit.listing_bytes", &limit.listing_bytes},
+        {"limit.log_read_bytes", &limit.log_read_bytes},
+        {"limit.log_copy_bytes", &limit.log_copy_bytes},
+        {"limit.log_zero_bytes", &limit.log_zero_bytes},
+        {"limit.log_zeros_ahead", &limit.log_zeros_ahead},
+        {"limit.log_batch_bytes_max", &limit.log_batch_bytes_max},
+        {"limit.log_pending_bytes_max", &limit.log_pending_bytes_max},
+        {"limit.log_space_retry_ns", &limit.log_space_retry},
+        {"limit.transfer_bytes_max", &limit.transfer_bytes_max},
+        {"limit.transfer_pieces_max", &limit.transfer_pieces_max},
+        {"limit.accept_pause_at_limit_ns", &limit.accept_pause_at_limit},
+        {"limit.accept_pause_after_failure_ns", &limit.accept_pause_after_failure},
         {"chaos_span_ns", &s.storm.span},
         {"power_cycles_min", &s.storm.power_cycles.min},
         {"power_cycles_max", &s.storm.power_cycles.max},
@@ -195,6 +210,39 @@ swarm_options::swarm_options() {
     world.network.emplace();
 }
 
+namespace {
+
+/// Half of them as they are, the others small or large: each from a draw of its own.
+limits draw_limits(random_engine random) {
+    limits l;
+    const auto draw = [&random](auto& of, std::initializer_list<std::uint64_t> extremes) {
+        using number = std::remove_reference_t<decltype(of)>;
+        const bool usual = random.chance(0.5);
+        const std::uint64_t drawn = extremes.begin()[random.below(extremes.size())];
+        if (!usual) {
+            of = static_cast<number>(drawn);
+        }
+    };
+    constexpr std::uint64_t ms = 1'000'000;
+    draw(l.reap_max, {1, 2, 256});
+    draw(l.timers_max, {1, 2, 100'000});
+    draw(l.listing_bytes, {512, 4096, std::uint64_t{1} << 20});
+    draw(l.log_read_bytes, {4096, 12'288, std::uint64_t{8} << 20});
+    draw(l.log_copy_bytes, {4096, 12'288, std::uint64_t{8} << 20});
+    draw(l.log_zero_bytes, {4096, 65'536, std::uint64_t{8} << 20});
+    draw(l.log_zeros_ahead, {4096, 65'536, std::uint64_t{64} << 20});
+    draw(l.log_batch_bytes_max, {4096, 65'536});
+    draw(l.log_pending_bytes_max, {0, 4096, 65'536});
+    draw(l.log_space_retry, {ms, 100 * ms, 5'000 * ms});
+    draw(l.transfer_bytes_max, {1'000, 4096, 65'536});
+    draw(l.transfer_pieces_max, {1, 2, 16});
+    draw(l.accept_pause_at_limit, {ms / 10, ms, 1'000 * ms});
+    draw(l.accept_pause_after_failure, {ms / 10, ms, 1'000 * ms});
+    return l;
+}
+
+}  // namespace
+
 swarm_options swarm_options::draw(std::uint64_t seed) {
     random_engine random(seed ^ 0x5eed0f5a11);
     swarm_options s;
@@ -223,6 +271,7 @@ swarm_options swarm_options::draw(std::uint64_t seed) {
     s.storm.kills = random.chance(0.5) ? bounds{1, static_cast<unsigned>(random.between(1, 30))} : bounds{};
     s.storm.down_max = duration(static_cast<std::int64_t>(random.between(1'000'000, 5'000'000'000)));
     s.storm.outages = random.chance(0.5) ? bounds{1, static_cast<unsigned>(random.between(1, 10))} : bounds{};
+    s.world.limits = draw_limits(random_engine(seed ^ 0x11317500));
     return s;
 }
 

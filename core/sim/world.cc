@@ -64,7 +64,9 @@ struct world::barrier {
 };
 
 world::world(const world_options& options)
-    : core_(std::make_unique<detail::world_core>(options)), scheduler_(std::make_unique<scheduler>()) {
+    : limits_before_(std::exchange(shale::detail::limits_in_force, options.limits)),
+      core_(std::make_unique<detail::world_core>(options)),
+      scheduler_(std::make_unique<scheduler>()) {
     if (options.network) {
         network_ =
             std::make_unique<detail::network>(core_->events, core_->streams.network, *options.network, core_->faults);
@@ -83,6 +85,7 @@ world::~world() {
     while (!machines_.empty()) {
         machines_.pop_back();
     }
+    shale::detail::limits_in_force = limits_before_;
 }
 
 machine& world::add_machine(machine_options options) {

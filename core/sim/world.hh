@@ -138,6 +138,7 @@ private:
     void run_event();
     void end_turn();
 
+    const limits limits_before_;
     std::unique_ptr<detail::world_core> core_;
     std::unique_ptr<detail::network> network_;
     std::unique_ptr<scheduler> scheduler_;

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "../base/limits.hh"
 #include "disk_profile.hh"
 #include "net_profile.hh"
 
@@ -78,6 +79,8 @@ struct world_options {
     stall_options stalls = {};
     schedule_options order = {};
     fault_options faults = {};
+    /// In force for the whole process as long as the world lives.
+    shale::limits limits = {};
 
     /// Called with the failed futures that a program dropped unseen; world::dropped_failures() counts them anyway.
     std::function<void(std::string_view machine, unsigned shard, std::string_view message)> on_dropped_failure = {};

@@ -6,12 +6,9 @@
 
 #include "../../core/base/bytes.hh"
 #include "../../core/base/fault_point.hh"
+#include "../../core/base/limits.hh"
 
 namespace shale::detail {
-
-namespace {
-constexpr std::uint64_t window_bytes = std::uint64_t{1} << 20;
-}
 
 batch_reader::batch_reader(segment_ptr segment, std::uint64_t end, abort_source* abort)
     : segment_(std::move(segment)),
@@ -26,7 +23,7 @@ future<std::span<const std::byte>> batch_reader::bytes_at(std::uint64_t position
         co_return std::span<const std::byte>();
     }
     if (position < window_begin_ || wanted > window_begin_ + window_size_) {
-        const std::uint64_t window = FAULT("log.no_read_ahead") ? log_block : window_bytes;
+        const std::uint64_t window = FAULT("log.no_read_ahead") ? log_block : current_limits().log_read_bytes;
         const std::uint64_t room = std::max(align_up(wanted - position, log_block), window);
         io_buffer fresh = window_.size() >= room ? io_buffer() : io_buffer(room);
         io_buffer& target = fresh ? fresh : window_;

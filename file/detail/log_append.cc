@@ -4,6 +4,7 @@
 
 #include "../../core/base/error.hh"
 #include "../../core/base/fault_point.hh"
+#include "../../core/base/limits.hh"
 #include "../../core/base/log.hh"
 #include "../../core/shard/shard.hh"
 #include "log_core.hh"
@@ -13,9 +14,6 @@ namespace shale::detail {
 namespace {
 
 inline constinit logger log{"record_log"};
-
-/// How long a full disk is not asked again.
-constexpr std::uint64_t space_retry_ns = 1'000'000'000;
 
 constexpr std::uint64_t segment_reach = (std::uint64_t{1} << log_location::unit_bits) * log_unit;
 
@@ -232,9 +230,10 @@ void log_core::refuse_space(const std::exception_ptr& reason) {
     }
     PROBE("log.no_space");
     no_space_ = true;
-    retry_space_ns_ = this_shard().now_ns() + space_retry_ns;
+    const auto retry_at = from_ns(this_shard().now_ns()) + current_limits().log_space_retry;
+    retry_space_ns_ = to_ns(retry_at);
     if (!stopping_) {
-        space_timer_.rearm(from_ns(retry_space_ns_));
+        space_timer_.rearm(retry_at);
     }
 }
 

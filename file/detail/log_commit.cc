@@ -4,15 +4,12 @@
 
 #include "../../core/base/error.hh"
 #include "../../core/base/fault_point.hh"
+#include "../../core/base/limits.hh"
 #include "log_core.hh"
 
 namespace shale::detail {
 
 namespace {
-
-/// One write of zeros, and how far ahead of the batches zeros are kept.
-constexpr std::uint64_t zero_step = std::uint64_t{1} << 20;
-constexpr std::uint64_t zeros_ahead = std::uint64_t{4} << 20;
 
 bool is_unsupported(const std::exception_ptr& error) noexcept {
     const int number = errno_of(error);
@@ -143,7 +140,7 @@ void log_core::want_zeros() {
     if (zeroing_ || stopping_ || failure_ || !active_ || FAULT("log.no_zeros_ahead")) {
         return;
     }
-    const std::uint64_t wanted = std::min(active_->end + zeros_ahead / 2, active_->size);
+    const std::uint64_t wanted = std::min(active_->end + align_up(current_limits().log_zeros_ahead / 2, log_block), active_->size);
     if (active_->zeroed < wanted) {
         zeroing_ = true;
         run(zero_fill(active_));
@@ -152,16 +149,17 @@ void log_core::want_zeros() {
 
 // Ends early when a commit waits: it is asked for again after that.
 future<void> log_core::zero_fill(segment_ptr segment) {
-    const io_buffer zeros(std::min(zero_step, segment->size));
+    const std::uint64_t step = current_limits().log_zero_bytes;
+    const io_buffer zeros(std::min(step, segment->size));
     std::memset(zeros.data(), 0, zeros.size());
     std::exception_ptr error;
     while (!error && !zeros_written_ && segment == active_ && !stopping_ && !failure_) {
-        const std::uint64_t end = std::min(segment->end + zeros_ahead, segment->size);
+        const std::uint64_t end = std::min(segment->end + current_limits().log_zeros_ahead, segment->size);
         if (segment->zeroed >= end) {
             break;
         }
         const std::uint64_t from = segment->zeroed;
-        const std::uint64_t size = std::min(zero_step, segment->size - from);
+        const std::uint64_t size = std::min(step, segment->size - from);
         segment->zeroing = from + size;
         const auto done = co_await as_result(segment->data.dma_write(from, zeros.data(), size));
         segment->zeroed = segment->zeroing;

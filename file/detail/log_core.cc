@@ -6,6 +6,7 @@
 
 #include "../../core/base/error.hh"
 #include "../../core/base/fault_point.hh"
+#include "../../core/base/limits.hh"
 #include "../../core/base/log.hh"
 #include "../../core/shard/shard.hh"
 #include "../directory.hh"
@@ -53,6 +54,8 @@ log_entry make_entry(std::span<const std::byte> record, temporary_buffer<char> o
 
 log_core::log_core(std::string directory, record_log_options options)
     : options_(std::move(options)), store_(std::move(directory), options_) {
+    options_.batch_bytes_max = std::min(options_.batch_bytes_max, current_limits().log_batch_bytes_max);
+    options_.pending_bytes_max = std::min(options_.pending_bytes_max, current_limits().log_pending_bytes_max);
     SHALE_ASSERT(is_aligned(options_.segment_bytes, log_block) && options_.segment_bytes >= 4 * log_block &&
                      options_.segment_bytes <= usual_segment_max,
                  "segments of {} bytes", options_.segment_bytes);

@@ -1,4 +1,4 @@
-// Batches are gathered to writes of 1 MiB, each record and batch sealed anew for the other file.
+// Batches are gathered to large writes, each record and batch sealed anew for the other file.
 #include "segment_copy.hh"
 
 #include <algorithm>
@@ -6,13 +6,12 @@
 #include <cstring>
 
 #include "../../core/base/error.hh"
+#include "../../core/base/limits.hh"
 #include "batch_reader.hh"
 
 namespace shale::detail {
 
 namespace {
-
-constexpr std::uint64_t write_bytes = std::uint64_t{1} << 20;
 
 class batch_writer {
 public:
@@ -23,7 +22,7 @@ public:
             co_await write();
         }
         if (header.padded() > buffer_.size()) {
-            buffer_ = io_buffer(std::max(header.padded(), write_bytes));
+            buffer_ = io_buffer(std::max(header.padded(), current_limits().log_copy_bytes));
         }
         const std::span<std::byte> copy(buffer_.data() + filled_, header.padded());
         std::memcpy(copy.data(), batch.data(), batch.size());

@@ -10,6 +10,7 @@
 
 #include "../../core/base/error.hh"
 #include "../../core/base/fault_point.hh"
+#include "../../core/base/limits.hh"
 #include "../../core/shard/io.hh"
 #include "../../core/shard/shard.hh"
 #include "../../core/shard/sleep.hh"
@@ -21,8 +22,6 @@ namespace {
 
 constinit logger net_log{"net"};
 
-constexpr duration pause_at_limit = std::chrono::milliseconds(10);
-constexpr duration pause_after_failure = std::chrono::milliseconds(100);
 
 std::vector<socket_setting> settings_of(const socket_address& address, const listen_options& options) {
     std::vector<socket_setting> settings;
@@ -198,7 +197,7 @@ future<accepted_descriptor> listening::accept(abort_source& abort) {
             PROBE("net.at_the_limit_of_connections");
             net_log.warn(limit_line_, "{} connections to {} are open: that is the limit, more must wait",
                          connections_max_, local_);
-            co_await as_result(sleep_abortable(pause_at_limit, abort));
+            co_await as_result(sleep_abortable(current_limits().accept_pause_at_limit, abort));
             continue;
         }
         sockaddr_storage from{};
@@ -212,7 +211,7 @@ future<accepted_descriptor> listening::accept(abort_source& abort) {
             net_log.warn(failure_line_, "no connection can be accepted at {}: {}. Trying again.{}", local_,
                          errno_name(result),
                          out_of_descriptors(result) ? " The limit of descriptors is raised with ulimit -n" : "");
-            co_await as_result(sleep_abortable(pause_after_failure, abort));
+            co_await as_result(sleep_abortable(current_limits().accept_pause_after_failure, abort));
             continue;
         }
         abort.check();

@@ -6,20 +6,16 @@
 
 #include "../../core/base/error.hh"
 #include "../../core/base/fault_point.hh"
+#include "../../core/base/limits.hh"
 #include "../../core/shard/shard.hh"
 
 namespace shale::net::detail {
 
-namespace {
-
-constexpr std::size_t bytes_max = std::size_t{1} << 30;  ///< one request; the field for its size has 32 bits
-constexpr std::size_t pieces_max = 1024;                 ///< what the kernel takes at a time (UIO_MAXIOV)
-
-}  // namespace
-
 inline void transfer::submit() noexcept {
     fd = on_.descriptor();
-    size = static_cast<std::uint32_t>(std::min(left_, of_pieces() ? pieces_max : bytes_max));
+    const limits& limit = current_limits();
+    size = static_cast<std::uint32_t>(
+        std::min<std::uint64_t>(left_, of_pieces() ? limit.transfer_pieces_max : limit.transfer_bytes_max));
     if (shale::detail::faults_are_on()) [[unlikely]] {
         size = less_than(size);
     }

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 
-PATIENCE_S = 120
+PATIENCE_S = 300
 
 
 def build_dir():

@@ -98,6 +98,22 @@ TEST_F(disk_process, locks_go_with_the_process_and_with_the_power) {
     EXPECT_EQ(lock(open("/f"), LOCK_EX), -EWOULDBLOCK);
 }
 
+// exit(2) waits for what is in flight, so whoever gets the lock next finds the files at rest.
+TEST_F(disk_process, a_killed_process_keeps_its_locks_while_anything_of_it_is_in_flight) {
+    ASSERT_EQ(lock(open("/lock"), LOCK_EX), 0);
+    const int fd = open("/f");
+    drive->faults().stuck = 1;
+    asked_request stuck = make(io_op::write, fd, "late", 4);
+    begin(stuck);
+    drive->faults().stuck = 0;
+    kill();
+    EXPECT_EQ(lock(open("/lock"), LOCK_EX), -EWOULDBLOCK);
+    drive->calm();
+    run_events();
+    EXPECT_EQ(content("/f"), "late");
+    EXPECT_EQ(lock(open("/lock"), LOCK_EX), 0);
+}
+
 TEST_F(disk_process, withdraws_what_waits_for_its_turn_and_nothing_else) {
     use({.latency = {.parallel = 1}});
     const int fd = open("/f");
