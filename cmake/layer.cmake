@@ -118,8 +118,8 @@ function(shale_tests folder)
         else()
             target_link_libraries(${name}_test PRIVATE shale_core_testing)
         endif()
-        gtest_discover_tests(${name}_test TEST_PREFIX ${name}/ DISCOVERY_MODE PRE_TEST TEST_FILTER "${SHALE_TEST_FILTER}"
-            DISCOVERY_TIMEOUT 120 PROPERTIES TIMEOUT 900)
+        gtest_discover_tests(${name}_test TEST_PREFIX ${name}/ TEST_FILTER "${SHALE_TEST_FILTER}"
+            DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120 PROPERTIES TIMEOUT 900)
     endif()
     file(GLOB scripts CONFIGURE_DEPENDS ${root}/*_test.py)
     if(SHALE_TEST_SCRIPTS_LEFT_OUT)

@@ -21,7 +21,6 @@ namespace shale {
 
 namespace {
 
-
 io_request request(io_op op, const std::string& path) noexcept {
     io_request r{.op = op};
     r.data = const_cast<char*>(path.c_str());

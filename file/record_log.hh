@@ -184,9 +184,9 @@ public:
     using async_visitor = std::move_only_function<future<void>(const log_record&)>;
 
     /// Opens the log in `directory`, which is made if it is missing, and gives every record to `visit`, oldest first.
-    /// Everything recovered is durable when this is done (after a stop that was not in order the last segment is written
-    /// anew for that), and appending begins in a new segment. Fails with
-    /// std::system_error, naming file and offset, when the log is damaged (EBADMSG).
+    /// Everything recovered is durable when this is done (after a stop that was not in order the last segment is
+    /// written anew for that), and appending begins in a new segment. Fails with std::system_error, naming file and
+    /// offset, when the log is damaged (EBADMSG).
     static future<std::unique_ptr<record_log>> open(std::string directory, record_log_options options, visitor visit,
                                                     abort_source* abort = nullptr);
 

@@ -19,13 +19,14 @@ struct limits {
 
     // Files and the record log.
     std::uint64_t listing_bytes = std::uint64_t{32} << 10;  ///< of names, asked for at a time; 512 at least
-    std::uint64_t log_read_bytes = std::uint64_t{1} << 20;  ///< read ahead when a log is walked; multiples of 4096, this
+    std::uint64_t log_read_bytes = std::uint64_t{1}
+                                   << 20;  ///< read ahead when a log is walked; multiples of 4096, this
     std::uint64_t log_copy_bytes = std::uint64_t{1} << 20;  ///< and those below: a write when a segment is written anew
     std::uint64_t log_zero_bytes = std::uint64_t{1} << 20;  ///< one write of zeros
-    std::uint64_t log_zeros_ahead = std::uint64_t{4} << 20;          ///< kept ahead of the batches
-    std::uint64_t log_batch_bytes_max = ~std::uint64_t{0};           ///< whatever record_log_options says
-    std::uint64_t log_pending_bytes_max = ~std::uint64_t{0};         ///< the same
-    duration log_space_retry = std::chrono::seconds(1);              ///< how long a full disk is not asked again
+    std::uint64_t log_zeros_ahead = std::uint64_t{4} << 20;   ///< kept ahead of the batches
+    std::uint64_t log_batch_bytes_max = ~std::uint64_t{0};    ///< whatever record_log_options says
+    std::uint64_t log_pending_bytes_max = ~std::uint64_t{0};  ///< the same
+    duration log_space_retry = std::chrono::seconds(1);       ///< how long a full disk is not asked again
 
     // The network.
     std::uint64_t transfer_bytes_max = std::uint64_t{1} << 30;  ///< of one request; the field for its size has 32 bits

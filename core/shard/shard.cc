@@ -36,7 +36,7 @@ bool shard::step() noexcept {
 
 bool shard::reap() noexcept {
     std::array<io_request*, reap_room> done;
-    const unsigned most = std::min(current_limits().reap_max, reap_room);
+    const unsigned most = std::clamp(current_limits().reap_max, 1U, reap_room);
     const unsigned count = platform_.reap(done.data(), FAULT("shard.reap_one") ? 1 : most);
     if (count == 0) {
         return false;
@@ -56,7 +56,8 @@ bool shard::fire_timers() noexcept {
         return false;
     }
     group_queue& outer = current_group();
-    const unsigned most = FAULT("shard.fire_one_timer") ? 1 : current_limits().timers_max;  // the rest is late by a turn and more
+    const unsigned most =
+        FAULT("shard.fire_one_timer") ? 1 : current_limits().timers_max;  // the rest is late by a turn and more
     for (unsigned fired = 0; due != nullptr; due = ++fired < most ? timers_.pop_due() : nullptr) {
         auto& node = static_cast<detail::timer_node&>(*due);
         set_current_group(*node.group);

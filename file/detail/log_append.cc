@@ -226,7 +226,8 @@ void log_core::refuse_space(const std::exception_ptr& reason) {
         return;
     }
     if (!no_space_) {
-        log.error("{}: no new segment, so nothing is appended until there is space: {}", directory(), message_of(reason));
+        log.error("{}: no new segment, so nothing is appended until there is space: {}", directory(),
+                  message_of(reason));
     }
     PROBE("log.no_space");
     no_space_ = true;

@@ -140,7 +140,8 @@ void log_core::want_zeros() {
     if (zeroing_ || stopping_ || failure_ || !active_ || FAULT("log.no_zeros_ahead")) {
         return;
     }
-    const std::uint64_t wanted = std::min(active_->end + align_up(current_limits().log_zeros_ahead / 2, log_block), active_->size);
+    const std::uint64_t wanted =
+        std::min(active_->end + align_up(current_limits().log_zeros_ahead / 2, log_block), active_->size);
     if (active_->zeroed < wanted) {
         zeroing_ = true;
         run(zero_fill(active_));

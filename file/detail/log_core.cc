@@ -146,8 +146,8 @@ future<void> log_core::start(log_recovery found) {
     }
 }
 
-// What the last segment holds can be read, but a flush of it may have failed in an earlier life: then the disk has it in
-// memory alone, and takes it for written. Only what is written anew is sure to be kept by the next flush.
+// What the last segment holds can be read, but a flush of it may have failed in an earlier life: then the disk has it
+// in memory alone, and takes it for written. Only what is written anew is sure to be kept by the next flush.
 future<void> log_core::make_durable(segment_ptr last) {
     const auto done = co_await as_result(store_.write_anew(last));
     if (done) {
@@ -158,9 +158,10 @@ future<void> log_core::make_durable(segment_ptr last) {
     if (error != ENOSPC && error != EDQUOT) {
         std::rethrow_exception(done.error());
     }
-    log.warn("{}: no space to write the last segment anew after a stop that was not in order; if a flush failed before "
-             "that, a power loss may damage it: {}",
-             directory(), message_of(done.error()));
+    log.warn(
+        "{}: no space to write the last segment anew after a stop that was not in order; if a flush failed before "
+        "that, a power loss may damage it: {}",
+        directory(), message_of(done.error()));
     co_await last->data.flush();
 }
 

@@ -22,7 +22,6 @@ namespace {
 
 constinit logger net_log{"net"};
 
-
 std::vector<socket_setting> settings_of(const socket_address& address, const listen_options& options) {
     std::vector<socket_setting> settings;
     if (options.send_buffer != 0) {

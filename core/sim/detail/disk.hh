@@ -125,7 +125,8 @@ private:
         requester* from = nullptr;
         std::uint64_t io = 0;  ///< the number of the I/O; 0: it is none
         std::shared_ptr<file_handle> handle;
-        std::shared_ptr<const handles> exit_waits;  ///< of its process, which has died: closed once nothing is in flight
+        std::shared_ptr<const handles>
+            exit_waits;  ///< of its process, which has died: closed once nothing is in flight
         std::string path;
         std::string new_path;
         iovec single{};

@@ -136,8 +136,14 @@ rig::rig(const state* from, const rig_options& options) : world_(std::make_uniqu
     }
 }
 
+// A connection that is dropped closes in the background, which takes turns that nobody would run.
 rig::~rig() {
-    world_->on(0, [this] { connection_.reset(); });
+    if (connection_) {
+        const auto closed =
+            world_->on(0, [this] { return connection_->close().handle_exception([](const std::exception_ptr&) {}); });
+        world_->run_until([&] { return closed.available(); });
+        world_->on(0, [this] { connection_.reset(); });
+    }
 }
 
 void rig::run(const std::function<future<>(rig&)>& body) {

@@ -25,3 +25,16 @@ TEST(world_options, say_what_a_turn_costs) {
     EXPECT_TRUE(world.step());
     EXPECT_EQ(world.now_ns(), start + 2'000) << "the third turn began after two";
 }
+
+TEST(world_options, limits_are_in_force_as_long_as_the_world_lives) {
+    const limits usual;
+    {
+        limits narrow;
+        narrow.reap_max = 1;
+        narrow.log_space_retry = std::chrono::milliseconds(1);
+        const sim::world one({.limits = narrow});
+        EXPECT_EQ(current_limits().reap_max, 1U);
+        EXPECT_EQ(current_limits().log_space_retry, narrow.log_space_retry);
+    }
+    EXPECT_EQ(current_limits().reap_max, usual.reap_max);
+}
