@@ -72,7 +72,8 @@ std::span<char> connection::receive_buffer() {
     const std::size_t credible = std::max<std::size_t>(std::size_t{1} << 20, 2 * held);
     const std::size_t wanted = held + std::min(std::max(pipeline_.needed(), buffer_min / 2), credible);
     if (wanted > capacity_) {
-        grow(std::max(wanted, std::min(2 * capacity_, buffer_kept)));
+        // By half of what is held at least, or a command of many values would be copied once for each of them.
+        grow(std::max({wanted, held + held / 2, std::min(2 * capacity_, buffer_kept)}));
     } else if (wanted > capacity_ - begin_) {
         std::memmove(buffer_.get(), buffer_.get() + begin_, held);
         begin_ = 0;
