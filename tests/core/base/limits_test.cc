@@ -1,3 +1,4 @@
+// The promises of core/base/limits.hh.
 #include <gtest/gtest.h>
 
 #include <shale/core/base/limits.hh>
