@@ -48,7 +48,7 @@ install_missing() {
     local result=0
     # shellcheck disable=SC2086
     "${as_root[@]}" sh -c 'export DEBIAN_FRONTEND=noninteractive; apt-get -qq update >&2 || true
-        apt-get -qq -y --no-install-recommends install "$@" >&2' sh $missing || result=$?
+        apt-get -qq -y -o DPkg::Lock::Timeout=600 --no-install-recommends install "$@" >&2' sh $missing || result=$?
     [[ -z $ours ]] || "${as_root[@]}" rm -f $policy
     ((result == 0)) || fail 69 "apt-get could not install: $missing(see above). Install them by hand, then try again."
     if [[ " $missing" == *" redis-server "* ]] && command -v systemctl >/dev/null; then
