@@ -11,6 +11,7 @@
 #include <shale/core/async/coroutine.hh>
 #include <shale/core/base/align.hh>
 #include <shale/core/base/bytes.hh>
+#include <shale/core/base/error.hh>
 #include <shale/core/base/fault_point.hh>
 #include <shale/core/shard/sleep.hh>
 
@@ -333,12 +334,7 @@ void log_storage::on_commit(std::uint64_t batch) {
 }
 
 void log_storage::on_failure(const std::exception_ptr& reason) {
-    std::string why = "unknown";
-    try {
-        std::rethrow_exception(reason);
-    } catch (const std::exception& error) {
-        why = error.what();
-    }
+    std::string why = message_of(reason);
     failure_ = "MISCONF the log has failed and the server is stopping: " + why;
     client_->failed();
     if (options_.failed) {
@@ -375,11 +371,7 @@ future<> log_storage::read_record(storage_read& read) {
         read.done(read);
         co_return;
     }
-    try {
-        std::rethrow_exception(got.error());
-    } catch (const std::exception& error) {
-        read.failure = error.what();
-    }
+    read.failure = message_of(got.error());
     read.done(read);
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <shale/core/async/coroutine.hh>
+#include <shale/core/base/error.hh>
 #include <shale/core/base/fault_point.hh>
 #include <shale/core/base/log.hh>
 #include <shale/core/shard/sleep.hh>
@@ -150,11 +151,7 @@ future<> log_storage::reclaim_loop() {
         const auto done = co_await as_result(reclaim(segment));
         reclaiming_ = false;
         if (!done && !stopping_) {
-            try {
-                std::rethrow_exception(done.error());
-            } catch (const std::exception& error) {
-                log.warn("segment {} cannot be reclaimed: {}", segment, error.what());
-            }
+            log.warn("segment {} cannot be reclaimed: {}", segment, message_of(done.error()));
             reclaim_until_ = 0;
             co_await sleep(retry_pause);
         }

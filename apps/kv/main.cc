@@ -12,6 +12,7 @@
 
 #include <shale/core/app/app_template.hh>
 #include <shale/core/async/coroutine.hh>
+#include <shale/core/base/error.hh>
 #include <shale/core/shard/smp.hh>
 
 #include "data_directory.hh"
@@ -42,11 +43,7 @@ void print_start_page(const kv::settings& conf, const kv::recovery_summary& foun
 
 /// One line about why the server cannot start; the exit code.
 int refuse(const std::exception_ptr& reason) {
-    try {
-        std::rethrow_exception(reason);
-    } catch (const std::exception& error) {
-        fmt::print(stderr, "kv: {}\n", error.what());
-    }
+    fmt::print(stderr, "kv: {}\n", message_of(reason));
     return exit_code::environment;
 }
 

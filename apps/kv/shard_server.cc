@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <shale/core/async/coroutine.hh>
+#include <shale/core/base/error.hh>
 #include <shale/core/base/fault_point.hh>
 #include <shale/core/base/log.hh>
 #include <shale/core/shard/sleep.hh>
@@ -26,14 +27,6 @@ constexpr unsigned expire_batch = 64;
 constexpr std::int64_t expire_delay_ms = 100;
 
 constexpr std::chrono::milliseconds accept_pause{100};
-
-std::string message_of(const std::exception_ptr& failure) {
-    try {
-        std::rethrow_exception(failure);
-    } catch (const std::exception& error) {
-        return error.what();
-    }
-}
 
 engine_options options_of(const settings& conf, std::uint64_t seed) {
     const std::size_t share = conf.durable ? conf.cache_bytes / smp::shard_count() : std::size_t(-1);

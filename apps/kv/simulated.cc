@@ -30,6 +30,11 @@ void draw_settings(settings& conf, std::uint64_t seed) {
     if (conf.cache_bytes == usual.cache_bytes) {
         conf.cache_bytes = cache_bytes;
     }
+    // Few enough, in some runs, that a client is turned away now and then.
+    const std::uint64_t clients_max = random.between(3, 8);
+    if (random.chance(0.2) && conf.maxclients == usual.maxclients) {
+        conf.maxclients = clients_max;
+    }
     if (conf.bind == usual.bind) {
         conf.bind = "0.0.0.0";
     }

@@ -3,6 +3,7 @@
 
 #include <typeinfo>
 
+#include "../base/error.hh"
 #include "../base/log.hh"
 
 namespace shale {
@@ -20,10 +21,8 @@ std::string describe(const std::exception_ptr& error) {
         std::rethrow_exception(error);
     } catch (const nested_exception& e) {
         return fmt::format("{} (then: {})", describe(e.outer), describe(e.inner));
-    } catch (const std::exception& e) {
-        return e.what();
     } catch (...) {
-        return "an exception that is no std::exception";
+        return message_of(error);
     }
 }
 }  // namespace

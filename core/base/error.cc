@@ -58,7 +58,7 @@ const char* message_of(const std::exception_ptr& failure) noexcept {
     } catch (const std::exception& e) {
         return e.what();  // the exception lives in `failure`
     } catch (...) {
-        return "unknown error";
+        return "an exception that is no std::exception";
     }
 }
 

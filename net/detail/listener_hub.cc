@@ -78,11 +78,7 @@ future<void> hub::run() {
         if (got) {
             (void)give(got->descriptor, got->remote);
         } else if (!stop_.abort_requested()) {
-            try {
-                std::rethrow_exception(got.error());
-            } catch (const std::exception& error) {
-                net_log.error("no more connections are taken: {}", error.what());
-            }
+            net_log.error("no more connections are taken: {}", message_of(got.error()));
             co_return;
         }
     }

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "../../base/error.hh"
 #include "../../base/fault_point.hh"
 #include "../../shard/shard_local.hh"
 #include "../../sync/gate.hh"
@@ -29,16 +30,6 @@ void draw_preemption(run_queue& queue, sim_platform& platform) noexcept {
     queue.preempt_grace =
         platform.alive() ? static_cast<std::uint32_t>(platform.world().preempt_random.below(grace_max)) : 0;
     queue.preempt_flag().store(true, std::memory_order_relaxed);  // no partner: one thread
-}
-
-std::string describe_error(const std::exception_ptr& error) {
-    try {
-        std::rethrow_exception(error);
-    } catch (const std::exception& e) {
-        return e.what();
-    } catch (...) {
-        return "an exception that is no std::exception";
-    }
 }
 
 }  // namespace
@@ -141,7 +132,7 @@ bool process::look_after() {
         state_ = state::finishing;
         const process_turn scope(*this, 0);
         if (alive_->main->failed()) {
-            failure_ = describe_error(alive_->main->get_exception());
+            failure_ = message_of(alive_->main->get_exception());
             exit_code_ = 1;
         } else {
             exit_code_ = alive_->main->get();

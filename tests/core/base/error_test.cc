@@ -74,7 +74,7 @@ TEST(errno_of, gives_the_number_and_the_words_of_a_failure_that_is_held) {
     EXPECT_EQ(errno_of(std::make_exception_ptr(std::runtime_error("other"))), 0);
     EXPECT_STREQ(message_of(std::make_exception_ptr(std::runtime_error("other"))), "other");
     EXPECT_EQ(errno_of(std::make_exception_ptr(7)), 0);
-    EXPECT_STREQ(message_of(std::make_exception_ptr(7)), "unknown error");
+    EXPECT_STREQ(message_of(std::make_exception_ptr(7)), "an exception that is no std::exception");
 }
 
 TEST(errno_name, names_known_numbers_and_numbers_the_others) {
