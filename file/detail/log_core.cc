@@ -111,7 +111,7 @@ future<void> log_core::start(log_recovery found) {
         co_await store_.retire(segment);
     }
     const segment_ptr last = store_.find(previous_segment_);
-    if (last && found.synced < synced_ && report_.damages.empty()) {
+    if (last && found.synced < synced_) {
         co_await make_durable(last);
     }
     std::vector<segment_ptr> kept;
@@ -149,6 +149,10 @@ future<void> log_core::start(log_recovery found) {
 // What the last segment holds can be read, but a flush of it may have failed in an earlier life: then the disk has it
 // in memory alone, and takes it for written. Only what is written anew is sure to be kept by the next flush.
 future<void> log_core::make_durable(segment_ptr last) {
+    if (!report_.damages.empty()) {  // salvaged records may lie in broken batches, which cannot be copied as they are
+        co_await last->data.flush();
+        co_return;
+    }
     const auto done = co_await as_result(store_.write_anew(last));
     if (done) {
         PROBE("log.last_segment_written_anew");
