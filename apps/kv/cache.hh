@@ -85,8 +85,10 @@ public:
     /// The entry of the record at this location, of whose hash this much is known, or null.
     cache_entry* find_location(std::uint64_t location, partial_hash hash) const noexcept;
 
-    /// Asks the processor to bring what find() will look at; worth it before a run of several.
-    void prefetch(std::uint64_t hash) const noexcept { __builtin_prefetch(bucket_of(hash)); }
+    /// Asks the processor to bring what find() will look at first, and then, once that is there, the entry; worth it
+    /// before a run of several.
+    void prefetch_bucket(std::uint64_t hash) const noexcept { __builtin_prefetch(bucket_of(hash)); }
+    void prefetch_entry(std::uint64_t hash) const noexcept;
 
     /// Adds the entry of a key that has none, with room for a value of `value_size` bytes (uninitialised).
     cache_entry* insert(std::uint64_t hash, std::string_view key, std::size_t value_size);

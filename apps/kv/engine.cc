@@ -53,6 +53,17 @@ engine::lookup engine::find(key_ref key, bool quiet) {
     return {presence::absent};
 }
 
+void engine::prefetch(std::span<const std::string_view> keys) const noexcept {
+    for (const std::string_view text : keys) {
+        const std::uint64_t hash = key(text).hash;
+        cache_.prefetch_bucket(hash);
+        index_.prefetch(hash);
+    }
+    for (const std::string_view text : keys) {
+        cache_.prefetch_entry(key(text).hash);
+    }
+}
+
 void engine::forget(cache_entry* entry) noexcept {
     index_.erase(entry->hash, entry->location);
     store_.retire({entry->location, entry->size_class}, entry->key_size + entry->value_size);

@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -103,6 +104,9 @@ public:
 
     /// `unknown` asks for load(). Counts a hit or a miss unless `quiet`.
     lookup find(key_ref key, bool quiet = false);
+
+    /// Asks the processor to bring what find() and put() of these keys look at, side by side.
+    void prefetch(std::span<const std::string_view> keys) const noexcept;
 
     /// Reads what is needed to know about `key` on behalf of `set`, which is held. Several loads of one key are one
     /// read.

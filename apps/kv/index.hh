@@ -59,6 +59,13 @@ public:
     template <class Visit>
     bool find(std::uint64_t hash, Visit&& visit) const;
 
+    /// Asks the processor to bring what the others look at first; worth it before a run of several.
+    void prefetch(std::uint64_t hash) const noexcept {
+        const segment* const in = segment_of(hash);
+        __builtin_prefetch(in);
+        __builtin_prefetch(&in->buckets[home_of(hash)]);
+    }
+
     /// Adds a record of a key that is not present. False when the index cannot grow further.
     bool insert(std::uint64_t hash, index_entry entry);
 

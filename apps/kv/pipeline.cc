@@ -2,11 +2,13 @@
 #include "pipeline.hh"
 
 #include <algorithm>
+#include <array>
 
 #include <shale/core/async/coroutine.hh>
 #include <shale/core/base/fault_point.hh>
 
 #include "handlers.hh"
+#include "look_ahead.hh"
 #include "reply_merge.hh"
 #include "special.hh"
 
@@ -31,8 +33,13 @@ pipeline::progress pipeline::run(std::string_view input) {
     begin_turn(here_);
     here_.db.reset_sequence();
     progress result = progress::closing;
+    std::size_t expected = 0;
     while (!client_.closing) {
         const std::string_view rest = input.substr(consumed_);
+        if (expected == 0 && all_.size() == 1) {
+            expected = expect(rest);
+        }
+        --expected;
         const request_parser::status found = parser_.parse(rest);
         if (found == request_parser::status::command) [[likely]] {
             consumed_ += parser_.consumed();
@@ -61,6 +68,14 @@ pipeline::progress pipeline::run(std::string_view input) {
         reply(out_, client_.resp3).error(std::exchange(failure_, {}));
     }
     return result;
+}
+
+// Has what the next commands look at brought to the processor; returns after how many of them to do it again.
+std::size_t pipeline::expect(std::string_view rest) const {
+    std::array<std::string_view, glance_max> keys;
+    const std::size_t count = glance(rest, keys);
+    here_.db.prefetch(std::span(keys).first(count));
+    return std::max<std::size_t>(count, 1);
 }
 
 // Writes an error, or plans it behind what is planned.

@@ -70,6 +70,7 @@ private:
         std::size_t count;
     };
 
+    std::size_t expect(std::string_view rest) const;
     bool accept(arguments args, bool lasting);
     bool refuse(std::string text);
     bool run_here(const row_command& what);

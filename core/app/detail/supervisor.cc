@@ -3,7 +3,6 @@
 
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -16,6 +15,8 @@ namespace shale::detail {
 
 namespace {
 
+constexpr std::array numbers{SIGINT, SIGTERM};
+
 constexpr std::uint64_t second_ns = 1'000'000'000;
 
 timespec until(std::uint64_t deadline_ns) {
@@ -26,33 +27,44 @@ timespec until(std::uint64_t deadline_ns) {
 
 }  // namespace
 
-supervisor::supervisor(bool handle_signals) {
+constinit std::atomic<std::uint64_t> supervisor::noted_{0};
+
+supervisor::supervisor(bool handle_signals) : handles_signals_(handle_signals) {
     bell_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (bell_ < 0) {
         throw_system_error(errno, "eventfd for the runtime");
     }
+    sigemptyset(&ours_);
+    pthread_sigmask(SIG_BLOCK, nullptr, &previous_mask_);
+    waiting_mask_ = previous_mask_;
     if (!handle_signals) {
         return;
     }
-    sigset_t ours;
-    sigemptyset(&ours);
-    sigaddset(&ours, SIGINT);
-    sigaddset(&ours, SIGTERM);
-    signals_ = signalfd(-1, &ours, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (signals_ < 0) {
-        const int error = errno;
-        close(bell_);
-        throw_system_error(error, "signalfd for SIGINT and SIGTERM");
+    struct sigaction noted {};
+    noted.sa_handler = &note_signal;
+    sigfillset(&noted.sa_mask);
+    for (std::size_t i = 0; i < numbers.size(); ++i) {
+        sigaddset(&ours_, numbers[i]);
+        sigdelset(&waiting_mask_, numbers[i]);
     }
-    pthread_sigmask(SIG_BLOCK, &ours, &previous_mask_);
+    pthread_sigmask(SIG_BLOCK, &ours_, nullptr);
+    for (std::size_t i = 0; i < numbers.size(); ++i) {
+        sigaction(numbers[i], &noted, &previous_actions_[i]);
+    }
 }
 
 supervisor::~supervisor() {
-    if (signals_ >= 0) {
+    if (handles_signals_) {
+        for (std::size_t i = 0; i < numbers.size(); ++i) {
+            sigaction(numbers[i], &previous_actions_[i], nullptr);
+        }
         pthread_sigmask(SIG_SETMASK, &previous_mask_, nullptr);
-        close(signals_);
     }
     close(bell_);
+}
+
+void supervisor::note_signal(int number) noexcept {
+    noted_.fetch_or(std::uint64_t{1} << number, std::memory_order_relaxed);
 }
 
 supervisor::event supervisor::wait(std::optional<std::uint64_t> deadline_ns) {
@@ -70,24 +82,33 @@ supervisor::event supervisor::wait(std::optional<std::uint64_t> deadline_ns) {
         if (deadline_ns && now_ns() >= *deadline_ns) {
             return event::deadline;
         }
-        std::array<pollfd, 2> watched{{{.fd = bell_, .events = POLLIN, .revents = 0},
-                                       {.fd = signals_, .events = POLLIN, .revents = 0}}};  // poll skips a -1
+        pollfd watched{.fd = bell_, .events = POLLIN, .revents = 0};
         const timespec left = until(deadline_ns.value_or(0));
-        if (ppoll(watched.data(), watched.size(), deadline_ns ? &left : nullptr, nullptr) < 0 && errno != EINTR) {
-            throw_system_error(errno, "poll of the runtime's signals");
+        if (ppoll(&watched, 1, deadline_ns ? &left : nullptr, &waiting_mask_) < 0 && errno != EINTR) {
+            throw_system_error(errno, "poll of the runtime's bell");
         }
         std::uint64_t rings = 0;
         (void)!read(bell_, &rings, sizeof rings);  // silent or not: the flags decide
     }
 }
 
+// One that came in ppoll() has been noted; one that came at any other time is pending still.
 bool supervisor::take_signal() noexcept {
-    signalfd_siginfo info{};
-    if (signals_ < 0 || read(signals_, &info, sizeof info) != sizeof info) {
+    constexpr timespec no_wait{};
+    if (!handles_signals_) {
         return false;
     }
-    signal_ = static_cast<int>(info.ssi_signo);
-    return true;
+    if (const int pending = sigtimedwait(&ours_, nullptr, &no_wait); pending > 0) {
+        note_signal(pending);
+    }
+    for (const int number : numbers) {
+        const std::uint64_t bit = std::uint64_t{1} << number;
+        if ((noted_.fetch_and(~bit, std::memory_order_relaxed) & bit) != 0) {
+            signal_ = number;
+            return true;
+        }
+    }
+    return false;
 }
 
 void supervisor::notify_stop_requested() noexcept {

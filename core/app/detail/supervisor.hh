@@ -1,8 +1,10 @@
 // What the thread that called run() waits for while the shards work: a signal, a request to stop, the end, a deadline.
 //
 // It is a thread of its own, not a shard, so that a second Ctrl-C and the stop deadline work even when every shard is
-// stuck in a loop. Signals are blocked in this thread before the shards' threads are started from it, so none of them
-// is ever interrupted by one, and are read here through a signalfd; the mask is put back at the end.
+// stuck in a loop. SIGINT and SIGTERM are blocked in this thread before the shards' threads are started from it, so none
+// of them is ever interrupted by one, and unblocked here while this thread sleeps; the handler notes the number. Not a
+// signalfd: the kernel wakes whoever waits for one at every signal to any thread of the process, and the shards'
+// preemption timers send thousands a second. Handlers and mask are put back at the end.
 //
 // Access: 1. wait() and the destructor belong to the thread that made the object. 2. The notify functions may be
 // called from any thread, until the object ends, as often as one likes.
@@ -10,6 +12,7 @@
 
 #include <signal.h>
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <optional>
@@ -40,13 +43,18 @@ public:
     static std::uint64_t now_ns() noexcept;
 
 private:
+    static void note_signal(int number) noexcept;  // the handler
     void ring() noexcept;
     bool take_signal() noexcept;
 
-    int bell_ = -1;     // an eventfd
-    int signals_ = -1;  // a signalfd, or -1
+    static std::atomic<std::uint64_t> noted_;  // a bit for each number; of the process, as signals are
+    const bool handles_signals_;
+    int bell_ = -1;  // an eventfd
     int signal_ = 0;
+    sigset_t ours_{};
+    sigset_t waiting_mask_{};  // while it sleeps
     sigset_t previous_mask_{};
+    std::array<struct sigaction, 2> previous_actions_{};
     std::atomic<bool> stop_requested_{false};
     std::atomic<bool> finished_{false};
 };

@@ -2,7 +2,9 @@
 #include <shale/core/app/detail/supervisor.hh>
 
 #include <pthread.h>
+#include <sys/resource.h>
 
+#include <chrono>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -63,6 +65,48 @@ TEST(supervisor, reports_signals_and_puts_the_mask_back) {
     }
     EXPECT_FALSE(blocked(SIGINT));
     EXPECT_FALSE(blocked(SIGTERM));
+}
+
+TEST(supervisor, reports_a_signal_before_the_end) {
+    supervisor s(true);
+    s.notify_finished();
+    pthread_kill(pthread_self(), SIGINT);
+    EXPECT_EQ(s.wait({}), event::signal);
+    EXPECT_EQ(s.wait({}), event::finished);
+}
+
+TEST(supervisor, reports_a_signal_that_comes_while_it_waits) {
+    supervisor s(true);
+    std::thread other([waiter = pthread_self()] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        pthread_kill(waiter, SIGTERM);
+    });
+    EXPECT_EQ(s.wait({}), event::signal);
+    EXPECT_EQ(s.signal_number(), SIGTERM);
+    EXPECT_EQ(s.wait(supervisor::now_ns()), event::deadline);
+    other.join();
+}
+
+// A shard's preemption timer signals it up to 2,000 times a second, and this thread shares a core with one.
+TEST(supervisor, sleeps_through_the_signals_of_other_threads) {
+    constexpr int signals = 200;
+    signal(SIGURG, [](int) {});
+    supervisor s(true);
+    std::thread other([&] {
+        for (int i = 0; i < signals; ++i) {
+            pthread_kill(pthread_self(), SIGURG);
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+        s.notify_finished();
+    });
+    rusage before{};
+    rusage after{};
+    getrusage(RUSAGE_THREAD, &before);
+    EXPECT_EQ(s.wait({}), event::finished);
+    getrusage(RUSAGE_THREAD, &after);
+    EXPECT_LT(after.ru_nvcsw - before.ru_nvcsw, signals / 4);
+    other.join();
+    signal(SIGURG, SIG_DFL);
 }
 
 TEST(supervisor, leaves_signals_alone_when_told_to) {
