@@ -139,6 +139,10 @@ future<> connection::serve() {
             break;
         }
         received(static_cast<std::size_t>(got));
+        if (this_shard().has_tasks()) {
+            pipeline_.expect({buffer_.get() + begin_, end_ - begin_});
+            co_await yield_now();
+        }
 
         pipeline::progress progress = pipeline::progress::suspended;
         while (progress == pipeline::progress::suspended && !broken_) {

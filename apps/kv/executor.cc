@@ -4,12 +4,15 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <stdexcept>
 
 #include <shale/core/async/loop.hh>
 #include <shale/core/base/fault_point.hh>
 #include <shale/core/shard/shard.hh>
+
+#include "look_ahead.hh"
 
 namespace shale::kv {
 
@@ -60,6 +63,18 @@ void read_ahead(shard_state& on, std::span<const row_command> rest, load_set& in
     }
 }
 
+// Has what the next commands look at brought to the processor.
+void expect(const shard_state& on, std::span<const row_command> row) noexcept {
+    std::array<std::string_view, glance_max> keys;
+    std::size_t count = 0;
+    for (const row_command& one : row.first(std::min(row.size(), keys.size()))) {
+        if (one.key != 0) {
+            keys[count++] = one.args[one.key];
+        }
+    }
+    on.db.prefetch(std::span(keys).first(count));
+}
+
 }  // namespace
 
 void begin_turn(shard_state& on) {
@@ -81,6 +96,9 @@ future<std::uint64_t> run_row(shard_state& on, std::span<const row_command> row,
     awaited_loads ahead;  // holds what was read early until the row is through
     bool reading_ahead = false;
     for (std::size_t i = 0; i < row.size(); ++i) {
+        if (i % glance_max == 0) {
+            expect(on, row.subspan(i));
+        }
         // What each attempt was missing stays in memory until the command has run.
         std::vector<std::unique_ptr<awaited_loads>> held;
         while (true) {

@@ -51,9 +51,6 @@ std::size_t glance(std::string_view input, std::span<std::string_view, glance_ma
     std::size_t count = 0;
     std::string_view key;
     while (count < keys.size() && take_command(input, key)) {
-        if (input.empty() && count == 0) {
-            return 0;
-        }
         keys[count++] = key;
     }
     return count;

@@ -1,8 +1,9 @@
-// A glance at the commands behind the next one, so that the memory they will look at is under way when they run.
+// A glance at the commands to come, so that the memory they will look at is under way when they run.
 //
-// A key that was not used lately costs a GET two or three trips to memory, one behind the other: far more than the rest
-// of the command. Pipelined commands make them side by side. It is a glance and nothing more: what does not look like
-// an array of bulk strings with a key in the second ends it, and the parser says what is wrong with it.
+// A key that was not used lately costs a GET two or three trips to memory, one behind the other: more than the rest of
+// the command. Commands of one pipeline, and of clients that are served in one turn, make them side by side. It is a
+// glance and nothing more: what does not look like an array of bulk strings with a key in the second ends it, and the
+// parser says what is wrong with it.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +16,7 @@ namespace shale::kv {
 inline constexpr std::size_t glance_max = 16;
 
 /// Writes the second argument of each whole command at the front of `input` to `keys` and returns how many they are.
-/// A single command is none: there is nothing to be early for. The keys are views into `input`.
+/// The keys are views into `input`.
 std::size_t glance(std::string_view input, std::span<std::string_view, glance_max> keys) noexcept;
 
 }  // namespace shale::kv

@@ -28,18 +28,26 @@ request_limits limits_of(const settings& conf) {
 pipeline::pipeline(shard_state& here, shard_table all, session& client)
     : here_(here), all_(all), client_(client), parser_(limits_of(here.conf)) {}
 
+// With several shards most keys are elsewhere; their shards do this for the rows they get.
+void pipeline::expect(std::string_view input) noexcept {
+    if (all_.size() == 1) {
+        std::array<std::string_view, glance_max> keys;
+        expected_ = glance(input, keys);
+        here_.db.prefetch(std::span(keys).first(expected_));
+    }
+}
+
 pipeline::progress pipeline::run(std::string_view input) {
     consumed_ = 0;
     begin_turn(here_);
     here_.db.reset_sequence();
     progress result = progress::closing;
-    std::size_t expected = 0;
     while (!client_.closing) {
         const std::string_view rest = input.substr(consumed_);
-        if (expected == 0 && all_.size() == 1) {
-            expected = expect(rest);
+        if (expected_ == 0) {
+            expect(rest);
         }
-        --expected;
+        expected_ -= expected_ > 0 ? 1 : 0;
         const request_parser::status found = parser_.parse(rest);
         if (found == request_parser::status::command) [[likely]] {
             consumed_ += parser_.consumed();
@@ -68,14 +76,6 @@ pipeline::progress pipeline::run(std::string_view input) {
         reply(out_, client_.resp3).error(std::exchange(failure_, {}));
     }
     return result;
-}
-
-// Has what the next commands look at brought to the processor; returns after how many of them to do it again.
-std::size_t pipeline::expect(std::string_view rest) const {
-    std::array<std::string_view, glance_max> keys;
-    const std::size_t count = glance(rest, keys);
-    here_.db.prefetch(std::span(keys).first(count));
-    return std::max<std::size_t>(count, 1);
 }
 
 // Writes an error, or plans it behind what is planned.

@@ -39,6 +39,9 @@ public:
         closing,    ///< nothing more is to be read: send what is there and close
     };
 
+    /// Has what the first commands of `input` will look at brought to the processor; worth it if others run before.
+    void expect(std::string_view input) noexcept;
+
     /// Executes what `input` holds; consumed() tells how much of it is done with. After `suspended` the bytes must
     /// stay where they are until resume() is ready.
     progress run(std::string_view input);
@@ -70,7 +73,6 @@ private:
         std::size_t count;
     };
 
-    std::size_t expect(std::string_view rest) const;
     bool accept(arguments args, bool lasting);
     bool refuse(std::string text);
     bool run_here(const row_command& what);
@@ -89,6 +91,7 @@ private:
     output out_;
     output muted_;  // replies that CLIENT REPLY suppresses
     std::size_t consumed_ = 0;
+    std::size_t expected_ = 0;  // commands that need not be expected again
     std::uint64_t sequence_ = 0;
     wanted wants_;
 
