@@ -59,7 +59,7 @@ group_queue* run_queue::next_group() noexcept {
     return *std::ranges::min_element(runnable_, {}, [](const group_queue* group) { return group->vruntime_; });
 }
 
-void run_queue::run_group(group_queue& group) noexcept {
+void run_queue::run_group(group_queue& group, std::uint64_t most) noexcept {
     group_queue* const outer = std::exchange(current_group_, &group);
     last_vruntime_ = std::max(last_vruntime_, group.vruntime_);
     std::uint64_t count = 0;
@@ -71,13 +71,13 @@ void run_queue::run_group(group_queue& group) noexcept {
         current_group_ = &group;
         t.run_(t);
         ++count;
-    } while (!group.empty() && !need_preempt());
+    } while (!group.empty() && count != most && !need_preempt());
     current_group_ = outer;
     group.tasks_run_ += count;
     if (group.empty()) {
         group.runnable_ = false;
         runnable_.erase(std::ranges::find(runnable_, &group));
-    } else {
+    } else if (count != most) {
         PROBE("shard.preempted_a_group");
     }
 }

@@ -120,8 +120,8 @@ public:
     /// The runnable group that has had least for its shares, or null when no task is ready.
     group_queue* next_group() noexcept;
 
-    /// Runs tasks of `group` until it is empty or preemption is due. At least one task runs.
-    void run_group(group_queue& group) noexcept;
+    /// Runs tasks of `group` until it is empty, `most` have run or preemption is due. At least one task runs.
+    void run_group(group_queue& group, std::uint64_t most = ~std::uint64_t{0}) noexcept;
 
     /// Charges `elapsed_ns` of running to `group`.
     void charge(group_queue& group, std::uint64_t elapsed_ns) noexcept;

@@ -5,8 +5,8 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "../base/error.hh"
 #include "detail/monotonic.hh"
@@ -52,40 +52,48 @@ void preempt_timer::on_signal(int, siginfo_t* info, void*) noexcept {
 }
 
 void preempt_timer::tick() noexcept {
-    flag_.store(true, std::memory_order_relaxed);
     ticks_.store(ticks_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     const std::uint64_t turns = turns_.load(std::memory_order_relaxed);
-    const std::uint64_t begun = turns - turns_at_last_tick_;
-    turns_at_last_tick_ = turns;
-    quiet_ticks_ = begun == 0 ? quiet_ticks_ + 1 : 0;
+    const bool same_turn = std::exchange(turns_at_last_tick_, turns) == turns;
+    const std::uint64_t since = since_.load(std::memory_order_relaxed);
+    const unsigned alert_ticks = alert_ticks_.load(std::memory_order_relaxed);
+    quiet_ticks_ = same_turn && since == 0 ? quiet_ticks_ + 1 : 0;
     if (quiet_ticks_ > quiet_ticks_max) {
         quiet_ticks_ = 0;
         armed_.store(false, std::memory_order_relaxed);
-        set(0);
-    } else if (begun < 2 * stretch()) {
-        set_stretch(1);  // turns of half a quota and more, or one that goes on
-    } else if (begun > 4 * stretch()) {
-        set_stretch(std::min(stretch() * 2, stretch_max));
+        set(0, 0);
+        return;
     }
-}
-
-void preempt_timer::set_stretch(unsigned stretch) noexcept {
-    if (stretch != stretch_.load(std::memory_order_relaxed)) {
-        stretch_.store(stretch, std::memory_order_relaxed);
-        set(quota_ns_ * stretch);
+    const std::uint64_t now = detail::monotonic_ns();
+    const std::uint64_t ran_ns = since != 0 && now > since ? now - since : 0;
+    if (ran_ns >= quota_ns_) {
+        flag_.store(true, std::memory_order_relaxed);
+        alert_ticks_.store(alert_ticks_max, std::memory_order_relaxed);
+        if (alert_ticks == 0) {
+            set(quota_ns_, quota_ns_);
+        }
+    } else if (alert_ticks > 0) {
+        alert_ticks_.store(alert_ticks - 1, std::memory_order_relaxed);
+        if (alert_ticks == 1) {
+            set(calm_quotas * quota_ns_, calm_quotas * quota_ns_);
+        }
+    } else if (ran_ns > 0 && !std::exchange(second_look_, true)) {
+        set(quota_ns_ - ran_ns, calm_quotas * quota_ns_);
+    } else {
+        second_look_ = false;
     }
 }
 
 void preempt_timer::arm() noexcept {
     ++times_armed_;
-    stretch_.store(1, std::memory_order_relaxed);
     armed_.store(true, std::memory_order_relaxed);
-    set(quota_ns_);
+    set(quota_ns_, (alert() ? 1 : calm_quotas) * quota_ns_);
 }
 
-void preempt_timer::set(std::uint64_t interval_ns) noexcept {
+void preempt_timer::set(std::uint64_t first_ns, std::uint64_t interval_ns) noexcept {
     itimerspec when{};
-    when.it_value = when.it_interval = detail::to_timespec(interval_ns);
+    when.it_value = detail::to_timespec(first_ns);
+    when.it_interval = detail::to_timespec(interval_ns);
     ::timer_settime(timer_, 0, &when, nullptr);
 }
 

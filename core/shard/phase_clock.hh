@@ -40,6 +40,7 @@ public:
         return elapsed;
     }
 
+    std::uint64_t last_ns() const noexcept { return last_ns_; }  ///< of the last mark
     std::uint64_t spent_ns(phase p) const noexcept { return spent_ns_[static_cast<unsigned>(p)]; }
 
 private:

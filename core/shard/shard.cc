@@ -12,6 +12,13 @@
 
 namespace shale {
 
+namespace {
+
+// Tasks that run from one look at the clock to the next.
+constexpr unsigned tasks_between_looks = 32;
+
+}  // namespace
+
 // collect -> timers -> messages in -> tasks -> messages out, requests out -> collect what finished at once.
 // Each part marks its time when it had something to do; an empty turn is a few loads and one clock reading.
 bool shard::step() noexcept {
@@ -83,17 +90,17 @@ bool shard::run_tasks() noexcept {
         return false;
     }
     preempt_flag().store(false, std::memory_order_relaxed);  // no partner: a hint, see run_queue.hh
-    if (options_.watch_quota != nullptr) {
-        options_.watch_quota(options_.watch_quota_context);
-    }
+    const std::uint64_t begin_ns = phases_.last_ns();
+    watch_tasks(begin_ns);
     if (FAULT("shard.quota_is_spent")) {
         preempt_flag().store(true, std::memory_order_relaxed);  // no partner: this thread's own
     }
     do {
-        run_group(*group);
+        run_group(*group, tasks_between_looks);
         charge(*group, mark(phase::tasks));
         group = next_group();
-    } while (group != nullptr && !need_preempt());
+    } while (group != nullptr && !need_preempt() && !is_spent(phases_.last_ns() - begin_ns));
+    watch_tasks(0);
     return true;
 }
 

@@ -30,9 +30,13 @@ struct shard_options {
     /// See mailbox.hh. Null where there is no membarrier.
     void (*heavy_barrier)() noexcept = nullptr;
 
-    /// Called before tasks run: sees to it that preempt_flag() is set once the quota is spent. May be null.
-    void (*watch_quota)(void* context) noexcept = nullptr;
-    void* watch_quota_context = nullptr;
+    /// How long tasks run in one turn, looked at between tasks. 0: until all have run.
+    std::uint64_t task_quota_ns = 0;
+
+    /// Called before tasks run with the time, and after them with 0: sees to it that preempt_flag() is set when one runs
+    /// longer than the quota. May be null.
+    void (*watch_tasks)(void* context, std::uint64_t since_ns) noexcept = nullptr;
+    void* watch_tasks_context = nullptr;
 };
 
 class shard final : public run_queue {
@@ -98,6 +102,12 @@ private:
     bool run_tasks() noexcept;
     bool publish_messages() noexcept;
     bool submit_requests() noexcept;
+    bool is_spent(std::uint64_t ns) const noexcept { return options_.task_quota_ns != 0 && ns >= options_.task_quota_ns; }
+    void watch_tasks(std::uint64_t since_ns) noexcept {
+        if (options_.watch_tasks != nullptr) {
+            options_.watch_tasks(options_.watch_tasks_context, since_ns);
+        }
+    }
     std::uint64_t mark(phase p) noexcept { return phases_.mark(p, platform_.now()); }
 
     static constexpr unsigned reap_room = 256;  ///< what limits::reap_max may be at most

@@ -111,19 +111,20 @@ void crew::make(member& m) {
     }
     outside.tell = [this](const std::string& notice) { tell(notice); };
     m.outside = std::make_unique<linux_platform>(std::move(outside));
-    m.here =
-        std::make_unique<shard>(*m.outside, shard_options{.id = m.id,
-                                                          .count = size(),
-                                                          .heavy_barrier = heavy_barrier_,
-                                                          .watch_quota =
-                                                              [](void* self) noexcept {
-                                                                  if (auto& quota = static_cast<member*>(self)->quota) {
-                                                                      quota->watch();
-                                                                  }
-                                                              },
-                                                          .watch_quota_context = &m});
+    const auto quota_ns = static_cast<std::uint64_t>(options_.task_quota.count());
+    const auto watch = [](void* self, std::uint64_t since_ns) noexcept {
+        if (auto& quota = static_cast<member*>(self)->quota) {
+            since_ns != 0 ? quota->tasks_begin(since_ns) : quota->tasks_end();
+        }
+    };
+    m.here = std::make_unique<shard>(*m.outside, shard_options{.id = m.id,
+                                                               .count = size(),
+                                                               .heavy_barrier = heavy_barrier_,
+                                                               .task_quota_ns = quota_ns,
+                                                               .watch_tasks = watch,
+                                                               .watch_tasks_context = &m});
     try {
-        m.quota.emplace(m.here->preempt_flag(), static_cast<std::uint64_t>(options_.task_quota.count()));
+        m.quota.emplace(m.here->preempt_flag(), quota_ns);
     } catch (const std::system_error& error) {
         tell(fmt::format("{}: long tasks are not asked to give way", error.what()));
     }

@@ -62,6 +62,50 @@ future<std::int32_t> ask(io_op op, abort_source* abort = nullptr) {
     co_return co_await submit_io(io_request{.op = op}, abort);
 }
 
+TEST(shard_quota, ends_the_tasks_of_a_turn_when_it_is_spent) {
+    struct seen {
+        std::vector<std::uint64_t> since;
+    } watched;
+    puppet outside;
+    shard one(outside, {.task_quota_ns = 100'000,
+                        .watch_tasks = [](void* to, std::uint64_t since_ns) noexcept {
+                            static_cast<seen*>(to)->since.push_back(since_ns);
+                        },
+                        .watch_tasks_context = &watched});
+    const run_queue_scope scope(&one);
+    shard* self = &one;
+    one.connect({&self, 1});
+    unsigned ran = 0;
+    struct slow final : task {
+        slow(puppet& p, unsigned& n)
+            : task(
+                  [](task& t) noexcept {
+                      auto& me = static_cast<slow&>(t);
+                      me.outside.now_ns += 1'000;
+                      ++me.ran;
+                  },
+                  std::source_location::current()),
+              outside(p),
+              ran(n) {}
+        puppet& outside;
+        unsigned& ran;
+    };
+    std::deque<slow> tasks;
+    for (int i = 0; i < 1000; ++i) {
+        one.schedule(tasks.emplace_back(outside, ran));
+    }
+    EXPECT_TRUE(one.step());
+    EXPECT_GE(ran, 100u);
+    EXPECT_LT(ran, 200u) << "the clock is looked at every few tasks";
+    ASSERT_EQ(watched.since.size(), 2u);
+    EXPECT_GE(watched.since[0], 1000u);
+    EXPECT_EQ(watched.since[1], 0u);
+    while (one.step()) {
+    }
+    EXPECT_EQ(ran, 1000u);
+    EXPECT_GE(one.turns(), 5u);
+}
+
 }  // namespace
 
 TEST_F(a_shard, does_nothing_in_a_turn_without_work) {
