@@ -12,13 +12,15 @@ namespace shale {
 
 struct linux_counters {
     // System calls by kind.
-    std::uint64_t epoll_polls = 0;    ///< epoll_wait with a zero timeout
-    std::uint64_t epoll_sleeps = 0;   ///< epoll_pwait2 that may have blocked
-    std::uint64_t epoll_changes = 0;  ///< epoll_ctl: one in the life of a connection
-    std::uint64_t aio_sleeps = 0;     ///< io_pgetevents that may have blocked, because disk I/O was in flight
-    std::uint64_t wake_writes = 0;    ///< written by wakers of other threads: the one number that is only nearly exact
-    std::uint64_t socket_calls = 0;   ///< recv, send, accept and the like
-    std::uint64_t socket_again = 0;   ///< those of them that gave EAGAIN
+    std::uint64_t epoll_polls = 0;     ///< epoll_wait with a zero timeout
+    std::uint64_t epoll_sleeps = 0;    ///< epoll_pwait2 that may have blocked
+    std::uint64_t epoll_changes = 0;   ///< epoll_ctl: one in the life of a connection
+    std::uint64_t aio_sleeps = 0;      ///< io_pgetevents that may have blocked, because disk I/O was in flight
+    std::uint64_t wake_writes = 0;     ///< written by wakers of other threads: the one number that is only nearly exact
+    std::uint64_t socket_calls = 0;    ///< recv, send, accept and the like
+    std::uint64_t socket_batches = 0;  ///< io_submit calls that did many of them at once, and
+    std::uint64_t socket_transfers_batched = 0;  ///< how many
+    std::uint64_t socket_again = 0;              ///< of both, those that gave EAGAIN
 
     // Where requests went.
     std::uint64_t requests = 0;

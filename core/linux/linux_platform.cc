@@ -63,7 +63,7 @@ detail::unique_fd make_eventfd() {
 linux_platform::linux_platform(options o)
     : clock_(o.tsc && detail::tsc_is_trusted()),
       wake_fd_(make_eventfd()),
-      sockets_(finished_, counters_),
+      sockets_(finished_, counters_, o.socket_batching),
       options_(std::move(o)),
       helpers_({options_.helper_threads_max, options_.helper_cpus}, &helper_finished, this, counters_) {
     sockets_.add_wake_descriptor(wake_fd_.get());
@@ -114,6 +114,7 @@ unsigned linux_platform::submit(io_request* const* requests, unsigned count) noe
     if (disk_) {
         disk_->submit();
     }
+    sockets_.flush();
     return count;
 }
 
@@ -214,6 +215,7 @@ void linux_platform::finish(io_request& r, std::int64_t result) noexcept {
 }
 
 void linux_platform::cancel(io_request& r) noexcept {
+    sockets_.flush();  // where it is then is where it stays
     auto& target = *static_cast<io_request*>(r.extra);
     std::int64_t result = -EALREADY;
     switch (detail::where(target)) {

@@ -1,11 +1,11 @@
 // The real side of the seam: one shard's disks, sockets, helpers, clock and sleep on Linux.
 //
 // Disk requests on O_DIRECT descriptors go to a private AIO context in one io_submit a turn and are reaped from user
-// space; sockets are tried at once and wait at edge-triggered epoll; whatever has no asynchronous form goes to helper
-// threads. While the shard spins, an empty reap() is three loads: after a few fruitless looks the epoll descriptor
-// itself is put under one AIO poll, whose completion then shows in the same ring as the disk's. A sleep is one system
-// call: epoll_pwait2 when no disk I/O is in flight, else io_pgetevents with epoll under that AIO poll. wake() is one
-// write to an eventfd that nobody reads.
+// space; sockets are tried at once, many in one io_submit of another context, and wait at edge-triggered epoll;
+// whatever has no asynchronous form goes to helper threads. While the shard spins, an empty reap() is three loads:
+// after a few fruitless looks the epoll descriptor itself is put under one AIO poll, whose completion then shows in the
+// same ring as the disk's. A sleep is one system call: epoll_pwait2 when no disk I/O is in flight, else io_pgetevents
+// with epoll under that AIO poll. wake() is one write to an eventfd that nobody reads.
 //
 // The AIO context is made when first needed, as its end costs the process 30 ms: the kernel waits for a grace period.
 //
@@ -44,6 +44,7 @@ struct linux_platform_options {
     int sleep_through_signal = 0;                       ///< a signal that does not end a sleep: the preemption timer's
     std::function<void(const std::string&)> tell = {};  ///< is given each notice when it arises; may be empty
     aio_kernel* kernel = nullptr;                       ///< for tests
+    detail::socket_batch_options socket_batching = {};  ///< for tests
 };
 
 class linux_platform final : public platform {

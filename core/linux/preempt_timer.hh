@@ -4,12 +4,12 @@
 // need_preempt(). The handler sets the run queue's preempt flag and nothing else, so that question stays one load. A
 // tick is dear (the interrupt and its signal take 45 us in the virtual machine at hand), so while no task runs long the
 // timer ticks every `calm_quotas` only: a tick that finds tasks running comes back when they will have run for a quota,
-// and one that finds the quota spent sets the flag and keeps ticking every quota until it has found nothing for a while.
-// The first turn that runs tasks arms the timer; a busy turn costs a few stores and no system call; when no turn has run
-// tasks for two ticks the handler disarms it, which timer_settime(2) allows inside a handler.
-// A sleeping shard blocks the signal while it sleeps (linux_platform_options::sleep_through_signal): the kernel does
-// not restart a timer whose signal is still pending, so a shard takes at most one timer interrupt after falling asleep.
-// Made, used and destroyed on the shard's thread.
+// and one that finds the quota spent sets the flag and keeps ticking every quota until it has found nothing for a
+// while. The first turn that runs tasks arms the timer; a busy turn costs a few stores and no system call; when no turn
+// has run tasks for two ticks the handler disarms it, which timer_settime(2) allows inside a handler. A sleeping shard
+// blocks the signal while it sleeps (linux_platform_options::sleep_through_signal): the kernel does not restart a timer
+// whose signal is still pending, so a shard takes at most one timer interrupt after falling asleep. Made, used and
+// destroyed on the shard's thread.
 #pragma once
 
 #include <atomic>
@@ -71,7 +71,7 @@ private:
     // Shared with the handler, which runs on the same thread: relaxed atomics without a partner.
     std::atomic<bool> armed_{false};
     std::atomic<std::uint64_t> turns_{0};
-    std::atomic<std::uint64_t> since_{0};  ///< when tasks began to run, 0: none do
+    std::atomic<std::uint64_t> since_{0};   ///< when tasks began to run, 0: none do
     std::atomic<unsigned> alert_ticks_{0};  ///< left
     std::atomic<std::uint64_t> ticks_{0};
 };

@@ -33,8 +33,8 @@ struct shard_options {
     /// How long tasks run in one turn, looked at between tasks. 0: until all have run.
     std::uint64_t task_quota_ns = 0;
 
-    /// Called before tasks run with the time, and after them with 0: sees to it that preempt_flag() is set when one runs
-    /// longer than the quota. May be null.
+    /// Called before tasks run with the time, and after them with 0: sees to it that preempt_flag() is set when one
+    /// runs longer than the quota. May be null.
     void (*watch_tasks)(void* context, std::uint64_t since_ns) noexcept = nullptr;
     void* watch_tasks_context = nullptr;
 };
@@ -102,7 +102,9 @@ private:
     bool run_tasks() noexcept;
     bool publish_messages() noexcept;
     bool submit_requests() noexcept;
-    bool is_spent(std::uint64_t ns) const noexcept { return options_.task_quota_ns != 0 && ns >= options_.task_quota_ns; }
+    bool is_spent(std::uint64_t ns) const noexcept {
+        return options_.task_quota_ns != 0 && ns >= options_.task_quota_ns;
+    }
     void watch_tasks(std::uint64_t since_ns) noexcept {
         if (options_.watch_tasks != nullptr) {
             options_.watch_tasks(options_.watch_tasks_context, since_ns);

@@ -2,13 +2,18 @@
 //
 // redis-benchmark spends more on a request than a server does; here a row of requests is one send, its replies are one
 // receive as a rule, and nothing is parsed: keys and values have one length, so that replies have, too, and where each
-// has to begin is known. A reply that is something else ends the program. Plain epoll and no Shale, so that nothing of
-// what is measured measures itself. Closed loop: each connection sends its next row when the last one is answered.
-// Prints one line of JSON: requests, seconds, cpu_seconds (its own), p50_us, p99_us and max_us of a row.
+// has to begin is known. A reply that is something else ends the program. What has come on several connections is
+// received in one io_submit and answered in another, or the system calls of one core were soon the limit. Plain epoll
+// and libaio and no Shale, so that nothing of what is measured measures itself. Closed loop: each connection sends its
+// next row when the last one is answered. Prints one line of JSON: requests, seconds, cpu_seconds (its own), p50_us,
+// p99_us and max_us of a row.
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <fmt/core.h>
+#include <libaio.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -25,6 +30,7 @@
 #include <cstring>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -90,6 +96,7 @@ public:
         }
         const int on = 1;
         ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        ::fcntl(fd_, F_SETFL, O_NONBLOCK);
         const std::string value(conf.value_bytes, 'x');
         for (unsigned i = 0; i < conf.pipeline; ++i) {
             row_ += conf.set ? "*3\r\n$3\r\nSET\r\n$16\r\nkey:" : "*2\r\n$3\r\nGET\r\n$16\r\nkey:";
@@ -107,11 +114,13 @@ public:
 
     int fd() const noexcept { return fd_; }
 
-    void send_row(std::uint64_t now) {
+    /// Makes the next row.
+    void prepare_row(std::uint64_t now) {
         for (const std::size_t at : digits_) {
             random_ ^= random_ << 13;
             random_ ^= random_ >> 7;
             random_ ^= random_ << 17;
+            std::memset(row_.data() + at, '0', 12);
             std::uint64_t key = random_ % conf_.keys;
             for (char* digit = row_.data() + at + 11; key != 0; --digit, key /= 10) {
                 *digit = static_cast<char>('0' + key % 10);
@@ -119,23 +128,40 @@ public:
         }
         began_ns_ = now;
         received_ = 0;
-        for (std::size_t sent = 0; sent < row_.size();) {
-            const ssize_t some = ::send(fd_, row_.data() + sent, row_.size() - sent, MSG_NOSIGNAL);
+    }
+
+    iocb send_operation() noexcept {
+        iocb cb{};
+        io_prep_pwrite(&cb, fd_, row_.data(), row_.size(), 0);
+        cb.data = this;
+        return cb;
+    }
+    void sent(std::int64_t some) {
+        if (some == -EAGAIN) {
+            some = 0;
+        }
+        for (auto all = static_cast<std::size_t>(some); some < 0 || all < row_.size();) {
             if (some < 0) {
                 give_up("sending failed: {}", std::strerror(errno));
             }
-            sent += static_cast<std::size_t>(some);
-        }
-        for (const std::size_t at : digits_) {
-            std::memset(row_.data() + at, '0', 12);
+            pollfd room{fd_, POLLOUT, 0};
+            ::poll(&room, 1, -1);
+            some = ::send(fd_, row_.data() + all, row_.size() - all, MSG_NOSIGNAL);
+            all += some > 0 ? static_cast<std::size_t>(some) : 0;
         }
     }
 
+    iocb receive_operation() noexcept {
+        iocb cb{};
+        io_prep_pread(&cb, fd_, answer_.data() + received_, answer_.size() - received_, 0);
+        cb.data = this;
+        return cb;
+    }
     /// Takes what has arrived. True when the row is answered.
-    bool receive() {
-        const ssize_t some = ::recv(fd_, answer_.data() + received_, answer_.size() - received_, 0);
+    bool received(std::int64_t some) {
         if (some <= 0) {
-            give_up("receiving failed: {}", some == 0 ? "the server closed the connection" : std::strerror(errno));
+            give_up("receiving failed: {}",
+                    some == 0 ? "the server closed the connection" : std::strerror(static_cast<int>(-some)));
         }
         received_ += static_cast<std::size_t>(some);
         for (std::size_t at = 0; at < received_; at += reply_bytes_) {
@@ -162,6 +188,47 @@ private:
     std::uint64_t began_ns_ = 0;
 };
 
+/// Non-blocking transfers of up to `most` connections, done when run() returns.
+class batch {
+public:
+    static constexpr unsigned most = 64;
+
+    batch() {
+        if (const int error = ::io_setup(most, &context_); error < 0) {
+            give_up("no AIO context: {}", std::strerror(-error));
+        }
+    }
+    ~batch() { ::io_destroy(context_); }
+    batch(const batch&) = delete;
+    batch& operator=(const batch&) = delete;
+
+    void add(const iocb& operation) noexcept {
+        operations_[count_] = operation;
+        pointers_[count_] = &operations_[count_];
+        ++count_;
+    }
+    /// Calls `done(connection&, result)` for each.
+    template <class F>
+    void run(F&& done) {
+        const long count = std::exchange(count_, 0);
+        std::array<io_event, most> events;
+        if (count > 0 && (::io_submit(context_, count, pointers_.data()) != count ||
+                          ::io_getevents(context_, count, count, events.data(), nullptr) != count)) {
+            give_up("io_submit of {} socket transfers failed", count);
+        }
+        for (long i = 0; i < count; ++i) {
+            const io_event& event = events[static_cast<std::size_t>(i)];
+            done(*static_cast<connection*>(event.data), static_cast<std::int64_t>(event.res));
+        }
+    }
+
+private:
+    io_context_t context_ = nullptr;
+    std::array<iocb, most> operations_;
+    std::array<iocb*, most> pointers_;
+    long count_ = 0;
+};
+
 void run(const settings& conf) {
     const int epoll = ::epoll_create1(0);
     std::vector<std::unique_ptr<connection>> all;
@@ -177,29 +244,39 @@ void run(const settings& conf) {
     const std::uint64_t begin = now_ns();
     for (const auto& one : all) {
         if (sent < rows) {
-            one->send_row(begin);
+            one->prepare_row(begin);
+            one->sent(0);
             ++sent;
         }
     }
-    std::array<epoll_event, 64> events;
+    batch transfers;
+    std::array<epoll_event, batch::most> events;
+    std::vector<connection*> answered;
     while (done < rows) {
         const int count = ::epoll_wait(epoll, events.data(), static_cast<int>(events.size()), 10'000);
         if (count <= 0) {
             give_up("{} of {} rows are answered, and nothing has come for 10 s", done, rows);
         }
         for (int i = 0; i < count; ++i) {
-            auto& one = *static_cast<connection*>(events[static_cast<unsigned>(i)].data.ptr);
-            if (!one.receive()) {
-                continue;
+            transfers.add(static_cast<connection*>(events[static_cast<unsigned>(i)].data.ptr)->receive_operation());
+        }
+        answered.clear();
+        transfers.run([&](connection& one, std::int64_t some) {
+            if (one.received(some)) {
+                answered.push_back(&one);
             }
+        });
+        const std::uint64_t now = now_ns();
+        for (connection* one : answered) {
             ++done;
-            const std::uint64_t now = now_ns();
-            times.add(now - one.began_ns());
+            times.add(now - one->began_ns());
             if (sent < rows) {
-                one.send_row(now);
+                one->prepare_row(now);
+                transfers.add(one->send_operation());
                 ++sent;
             }
         }
+        transfers.run([](connection& one, std::int64_t some) { one.sent(some); });
     }
     const double seconds = static_cast<double>(now_ns() - begin) / 1e9;
     rusage used{};

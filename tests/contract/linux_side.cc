@@ -2,6 +2,7 @@
 // hardly ever a tmpfs, so that direct I/O works), the time that really passes.
 #include <shale/core/linux/linux_platform.hh>
 
+#include <csignal>
 #include <filesystem>
 #include <optional>
 #include <thread>
@@ -14,12 +15,15 @@ namespace {
 
 class linux_side final : public side {
 public:
-    explicit linux_side(bool asleep) : asleep_(asleep) {}
+    explicit linux_side(bool asleep) : asleep_(asleep) { ::signal(SIGPIPE, SIG_IGN); }
 
     // Made when first asked for: most cases use one.
     platform& at(unsigned shard) override {
         auto& there = platforms_[shard];
-        return there ? *there : there.emplace(linux_platform_options{.aio_capacity = 256});
+        // Every transfer in a batch where it can be, which is the way with the most to go wrong.
+        const detail::socket_batch_options batching{
+            .least = 1, .batches_before_context = 0, .transfers_before_batches = 1};
+        return there ? *there : there.emplace(linux_platform_options{.aio_capacity = 256, .socket_batching = batching});
     }
 
     void rest(std::uint64_t deadline) override {

@@ -17,6 +17,13 @@ namespace {
 
 constexpr std::array numbers{SIGINT, SIGTERM};
 
+// A bit for each number that came; of the process, as signals are.
+constinit std::atomic<std::uint64_t> noted{0};
+
+void note_signal(int number) noexcept {  // the handler
+    noted.fetch_or(std::uint64_t{1} << number, std::memory_order_relaxed);
+}
+
 constexpr std::uint64_t second_ns = 1'000'000'000;
 
 timespec until(std::uint64_t deadline_ns) {
@@ -26,8 +33,6 @@ timespec until(std::uint64_t deadline_ns) {
 }
 
 }  // namespace
-
-constinit std::atomic<std::uint64_t> supervisor::noted_{0};
 
 supervisor::supervisor(bool handle_signals) : handles_signals_(handle_signals) {
     bell_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -40,16 +45,16 @@ supervisor::supervisor(bool handle_signals) : handles_signals_(handle_signals) {
     if (!handle_signals) {
         return;
     }
-    struct sigaction noted {};
-    noted.sa_handler = &note_signal;
-    sigfillset(&noted.sa_mask);
+    struct sigaction handler {};
+    handler.sa_handler = &note_signal;
+    sigfillset(&handler.sa_mask);
     for (std::size_t i = 0; i < numbers.size(); ++i) {
         sigaddset(&ours_, numbers[i]);
         sigdelset(&waiting_mask_, numbers[i]);
     }
     pthread_sigmask(SIG_BLOCK, &ours_, nullptr);
     for (std::size_t i = 0; i < numbers.size(); ++i) {
-        sigaction(numbers[i], &noted, &previous_actions_[i]);
+        sigaction(numbers[i], &handler, &previous_actions_[i]);
     }
 }
 
@@ -61,10 +66,6 @@ supervisor::~supervisor() {
         pthread_sigmask(SIG_SETMASK, &previous_mask_, nullptr);
     }
     close(bell_);
-}
-
-void supervisor::note_signal(int number) noexcept {
-    noted_.fetch_or(std::uint64_t{1} << number, std::memory_order_relaxed);
 }
 
 supervisor::event supervisor::wait(std::optional<std::uint64_t> deadline_ns) {
@@ -103,7 +104,7 @@ bool supervisor::take_signal() noexcept {
     }
     for (const int number : numbers) {
         const std::uint64_t bit = std::uint64_t{1} << number;
-        if ((noted_.fetch_and(~bit, std::memory_order_relaxed) & bit) != 0) {
+        if ((noted.fetch_and(~bit, std::memory_order_relaxed) & bit) != 0) {
             signal_ = number;
             return true;
         }

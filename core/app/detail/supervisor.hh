@@ -1,9 +1,9 @@
 // What the thread that called run() waits for while the shards work: a signal, a request to stop, the end, a deadline.
 //
 // It is a thread of its own, not a shard, so that a second Ctrl-C and the stop deadline work even when every shard is
-// stuck in a loop. SIGINT and SIGTERM are blocked in this thread before the shards' threads are started from it, so none
-// of them is ever interrupted by one, and unblocked here while this thread sleeps; the handler notes the number. Not a
-// signalfd: the kernel wakes whoever waits for one at every signal to any thread of the process, and the shards'
+// stuck in a loop. SIGINT and SIGTERM are blocked in this thread before the shards' threads are started from it, so
+// none of them is ever interrupted by one, and unblocked here while this thread sleeps; the handler notes the number.
+// Not a signalfd: the kernel wakes whoever waits for one at every signal to any thread of the process, and the shards'
 // preemption timers send thousands a second. Handlers and mask are put back at the end.
 //
 // Access: 1. wait() and the destructor belong to the thread that made the object. 2. The notify functions may be
@@ -43,11 +43,9 @@ public:
     static std::uint64_t now_ns() noexcept;
 
 private:
-    static void note_signal(int number) noexcept;  // the handler
     void ring() noexcept;
     bool take_signal() noexcept;
 
-    static std::atomic<std::uint64_t> noted_;  // a bit for each number; of the process, as signals are
     const bool handles_signals_;
     int bell_ = -1;  // an eventfd
     int signal_ = 0;

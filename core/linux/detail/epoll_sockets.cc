@@ -18,12 +18,16 @@
 
 namespace shale::detail {
 
-/// What is known of a descriptor that has had to wait.
+/// What is known of a descriptor that has transferred something or waited.
 struct epoll_sockets::watched {
     int fd = -1;
-    bool joined = false;   ///< in the epoll set
-    bool stream = false;   ///< a short transfer means empty or full
-    bool readable = true;  ///< an attempt may succeed
+    bool joined = false;          ///< in the epoll set
+    bool stream = false;          ///< a short transfer means empty or full
+    bool batched = false;         ///< its transfers may go with others; known after some of them
+    unsigned transfers = 0;       ///< counted until then
+    bool in_candidates = false;   ///< `in` is among the candidates
+    bool out_candidates = false;  ///< `out` is
+    bool readable = true;         ///< an attempt may succeed
     bool writable = true;
     bool hung_up = false;  ///< the peer has finished or failed: no further edge will come for reading
     request_list in;       ///< recv, recvmsg, accept
@@ -32,10 +36,11 @@ struct epoll_sockets::watched {
     watched* next_free = nullptr;
 };
 
-epoll_sockets::epoll_sockets(request_list& finished, linux_counters& counters)
+epoll_sockets::epoll_sockets(request_list& finished, linux_counters& counters, const socket_batch_options& batching)
     : epoll_fd_(::epoll_create1(EPOLL_CLOEXEC)),
       finished_(finished),
       counters_(counters),
+      batch_(counters, batching),
       events_(std::make_unique<epoll_event[]>(events_max)) {
     if (!epoll_fd_) {
         throw shale::make_system_error(errno, "epoll_create1 for a shard");
@@ -54,11 +59,14 @@ void epoll_sockets::add_wake_descriptor(int fd) {
 }
 
 void epoll_sockets::submit(io_request& r) noexcept {
+    if (socket_batch::takes(r)) {
+        start(r);
+        return;
+    }
+    flush();
     switch (r.op) {
         case io_op::accept:
-        case io_op::recv:
         case io_op::recvmsg:
-        case io_op::send:
         case io_op::sendmsg:
         case io_op::poll:
             start(r);
@@ -85,9 +93,20 @@ void epoll_sockets::submit(io_request& r) noexcept {
 
 void epoll_sockets::start(io_request& r) noexcept {
     watched* w = find(r.fd);
+    if (w != nullptr && may_be_batched(*w, r)) {
+        request_list& list = list_of(*w, r);
+        place(r, whereabouts::socket, static_cast<std::uint32_t>(r.fd));
+        list.push_back(r);
+        ++parked_;
+        collect(*w, &list == &w->out);
+        return;
+    }
     if (w == nullptr || may_succeed(*w, r)) {
         const long result = try_now(r, r.fd);
         if (result != -EAGAIN) {
+            if (w == nullptr && result > 0 && socket_batch::takes(r)) {
+                w = find_or_add(r.fd);  // the kernel knows it
+            }
             if (w != nullptr) {
                 note_transfer(*w, r, result);
             }
@@ -96,6 +115,52 @@ void epoll_sockets::start(io_request& r) noexcept {
         }
     }
     park(r, r.fd);
+}
+
+// A connection for one request is not worth the two system calls that tell.
+bool epoll_sockets::may_be_batched(watched& w, const io_request& r) noexcept {
+    if (!socket_batch::takes(r)) {
+        return false;
+    }
+    if (const unsigned enough = batch_.options().transfers_before_batches;
+        w.transfers < enough && ++w.transfers == enough) {
+        w.batched = socket_batch::suits(w.fd);
+    }
+    return w.batched && may_succeed(w, r);
+}
+
+// Has the first request of a direction tried at the next flush().
+void epoll_sockets::collect(watched& w, bool out) noexcept {
+    if (std::exchange(out ? w.out_candidates : w.in_candidates, true)) {
+        return;
+    }
+    candidates_[candidate_count_++] = {&w, out};
+    if (candidate_count_ == candidates_.size()) {
+        flush();
+    }
+}
+
+// Those behind a request that succeeds are candidates again, so this goes round until all have ended or must wait.
+void epoll_sockets::flush() noexcept {
+    while (candidate_count_ > 0) {
+        std::array<candidate, socket_batch::most> tried;
+        std::array<socket_batch::transfer, socket_batch::most> transfers;
+        const unsigned count = std::exchange(candidate_count_, 0);
+        for (unsigned i = 0; i < count; ++i) {
+            watched& w = *candidates_[i].at;
+            tried[i] = candidates_[i];
+            (tried[i].out ? w.out_candidates : w.in_candidates) = false;
+            transfers[i] = {&(tried[i].out ? w.out : w.in).front(), w.fd, 0};
+        }
+        batch_.run(std::span(transfers).first(count));
+        for (unsigned i = 0; i < count; ++i) {
+            watched& w = *tried[i].at;
+            request_list& list = tried[i].out ? w.out : w.in;
+            bool& ready = tried[i].out ? w.writable : w.readable;
+            settle(w, list, ready, transfers[i].result);
+            advance(w, list, ready);
+        }
+    }
 }
 
 // Nobody of the same direction waits before it, and the last that was heard is that the kernel has something. An accept
@@ -147,6 +212,7 @@ long epoll_sockets::shutdown(const io_request& r) noexcept {
 }
 
 long epoll_sockets::close(int fd) noexcept {
+    flush();
     watched* w = find(fd);
     if (w == nullptr) {
         struct stat about;
@@ -188,8 +254,10 @@ void epoll_sockets::park(io_request& r, int fd) noexcept {
     // It waits because an attempt gave EAGAIN, or because one was known to. A connection under way gives an edge for
     // each direction.
     request_list& list = list_of(*w, r);
-    w->readable = w->readable && &list != &w->in && r.op != io_op::connect;
-    w->writable = w->writable && &list != &w->out;
+    if (list.empty()) {  // else one before it waits, or is about to be tried
+        w->readable = w->readable && &list != &w->in && r.op != io_op::connect;
+        w->writable = w->writable && &list != &w->out;
+    }
     place(r, whereabouts::socket, static_cast<std::uint32_t>(fd));
     list.push_back(r);
     ++parked_;
@@ -254,23 +322,33 @@ void epoll_sockets::note_transfer(watched& w, const io_request& r, long result) 
 
 void epoll_sockets::advance(watched& w, request_list& list, bool& ready) noexcept {
     while (!list.empty() && ready) {
-        io_request& r = list.front();
-        const long result = try_now(r, w.fd);
-        if (result == -EAGAIN) {
-            ready = false;
+        if (w.batched && socket_batch::takes(list.front())) {
+            collect(w, &list == &w.out);
             return;
         }
-        list.pop_front();
-        --parked_;
-        note_transfer(w, r, result);
-        const bool failed_connect = r.op == io_op::connect && result < 0;
-        finish(r, result);
-        if (failed_connect) {
-            const int fd = w.fd;
-            forget(fd);
-            system_call(SYS_close, fd);
-            return;
-        }
+        settle(w, list, ready, try_now(list.front(), w.fd));
+    }
+}
+
+// What came of the first request of a list.
+void epoll_sockets::settle(watched& w, request_list& list, bool& ready, long result) noexcept {
+    if (result == -EAGAIN && !w.joined && !join(w)) {
+        result = -errno;
+    }
+    if (result == -EAGAIN) {
+        ready = false;
+        w.hung_up = w.hung_up && &list != &w.in;  // the error was taken, and was not the end (a datagram socket's)
+        return;
+    }
+    io_request& r = list.pop_front();
+    --parked_;
+    note_transfer(w, r, result);
+    const bool failed_connect = r.op == io_op::connect && result < 0;
+    finish(r, result);
+    if (failed_connect) {
+        const int fd = w.fd;
+        forget(fd);
+        system_call(SYS_close, fd);
     }
 }
 
@@ -295,13 +373,10 @@ void epoll_sockets::on_event(watched& w, std::uint32_t events) noexcept {
     w.readable = w.readable || w.hung_up || (events & (EPOLLIN | EPOLLPRI)) != 0;
     w.writable = w.writable || ended || (events & EPOLLOUT) != 0;
     if ((events & EPOLLPRI) != 0) {
-        w.stream = false;  // a read ends at urgent data however much stands behind it
+        w.stream = w.batched = false;  // for good; a read ends at urgent data however much stands behind it
     }
     advance_polls(w);
     advance(w, w.in, w.readable);
-    if (!w.readable) {
-        w.hung_up = false;  // EAGAIN: the error was taken, and was not the end (a datagram socket's)
-    }
     advance(w, w.out, w.writable);
 }
 
@@ -340,6 +415,7 @@ unsigned epoll_sockets::handle(long count) noexcept {
             on_event(*static_cast<watched*>(events_[i].data.ptr), events_[i].events);
         }
     }
+    flush();
     return count > 0 ? static_cast<unsigned>(count) : 0;  // EINTR is no event
 }
 
@@ -379,6 +455,9 @@ void epoll_sockets::forget(int fd) noexcept {
         return;
     }
     by_fd_[static_cast<std::size_t>(fd)] = nullptr;
+    const auto end = candidates_.begin() + candidate_count_;
+    candidate_count_ = static_cast<unsigned>(
+        std::remove_if(candidates_.begin(), end, [w](const candidate& c) { return c.at == w; }) - candidates_.begin());
     cancel_all(w->in);
     cancel_all(w->out);
     cancel_all(w->polls);

@@ -4,19 +4,24 @@
 // set once in its life, at its first EAGAIN, so a connection accepted here can be given to another shard before it is
 // used. A TCP stream that gave less than asked is known to be empty (or full): the next operation waits for the edge
 // without paying for an EAGAIN. The peer's FIN or an error comes with an edge of its own and ends that economy.
-// Nothing is kept for a descriptor that has never waited, and 72 bytes for one that has; never a buffer.
+// Nothing is kept for a descriptor before its first transfer or wait, and 80 bytes after it; never a buffer.
+// Transfers of TCP sockets are collected and tried together at flush(): see socket_batch.hh.
 //
 // Rules of the edge: 1. `readable` and `writable` are hints that may be true too often and never false too often;
 // 2. they turn false on EAGAIN and on a short transfer of TCP, and true on the edge; 3. joining the epoll set
 // reports what is ready at that moment, so nothing is lost between the attempt and the joining.
+// A request that is to be tried at flush() is parked at its descriptor like one that waits; submit() of
+// anything but another transfer flushes first, so that the order of what a caller asks for is kept.
 #pragma once
 
+#include <array>
 #include <csignal>
 #include <memory>
 #include <vector>
 
 #include "../linux_counters.hh"
 #include "request_list.hh"
+#include "socket_batch.hh"
 #include "unique_fd.hh"
 
 struct epoll_event;
@@ -26,16 +31,20 @@ namespace shale::detail {
 class epoll_sockets {
 public:
     /// Finished requests go to `finished`, which like `counters` must outlive this. Throws std::system_error.
-    epoll_sockets(request_list& finished, linux_counters& counters);
+    epoll_sockets(request_list& finished, linux_counters& counters, const socket_batch_options& batching);
     epoll_sockets(const epoll_sockets&) = delete;
     epoll_sockets& operator=(const epoll_sockets&) = delete;
     /// Parked requests are forgotten, not completed.
     ~epoll_sockets();
 
     /// Takes listen, accept, connect, recv, send, sendmsg, recvmsg, shutdown, poll and the questions asked of sockets.
+    /// Transfers may be tried at flush() only.
     void submit(io_request& r) noexcept;
 
-    /// Completes a parked request with -ECANCELED; a connect's descriptor is closed.
+    /// Tries what submit() has collected.
+    void flush() noexcept;
+
+    /// Completes a parked request with -ECANCELED; a connect's descriptor is closed. Flush first.
     void withdraw(io_request& r) noexcept;
 
     /// Closes a socket, completing what is parked there with -ECANCELED, and returns close's result. -ENOTSOCK when
@@ -72,7 +81,15 @@ private:
     watched* find(int fd) const noexcept;
     watched* find_or_add(int fd) noexcept;
     void forget(int fd) noexcept;
+    struct candidate {
+        watched* at;
+        bool out;
+    };
+
     void start(io_request& r) noexcept;
+    bool may_be_batched(watched& w, const io_request& r) noexcept;
+    void collect(watched& w, bool out) noexcept;
+    void settle(watched& w, request_list& list, bool& ready, long result) noexcept;
     bool may_succeed(watched& w, const io_request& r) noexcept;
     void connect(io_request& r) noexcept;
     long shutdown(const io_request& r) noexcept;
@@ -94,6 +111,9 @@ private:
     bool has_pwait2_ = true;
     request_list& finished_;
     linux_counters& counters_;
+    socket_batch batch_;
+    std::array<candidate, socket_batch::most> candidates_;  ///< for the batch, up to `candidate_count_`
+    unsigned candidate_count_ = 0;
     std::vector<watched*> by_fd_;
     std::vector<std::unique_ptr<watched[]>> blocks_;  ///< never freed before the end: a late event may point there
     watched* free_ = nullptr;

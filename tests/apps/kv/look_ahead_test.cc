@@ -1,4 +1,5 @@
-// The glance at commands to come: it finds their keys, stays inside what it is given, and stops at all it does not know.
+// The glance at commands to come: it finds their keys, stays inside what it is given, and stops at all it does not
+// know.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -35,8 +36,9 @@ TEST(look_ahead, leaves_out_what_is_not_whole) {
 }
 
 TEST(look_ahead, stops_at_what_it_does_not_know) {
-    for (const char* odd : {"PING\r\n", "*\r\n", "*-1\r\n", "*x\r\n", "*1\n$4\nPING\n", "*1\r\n+OK\r\n", "*1\r\n$-1\r\n",
-                            "*1\r\n$9999999999999999999999\r\n", "*99999999999\r\n", "*1\r\n$999999999\r\nx\r\n"}) {
+    for (const char* odd :
+         {"PING\r\n", "*\r\n", "*-1\r\n", "*x\r\n", "*1\n$4\nPING\n", "*1\r\n+OK\r\n", "*1\r\n$-1\r\n",
+          "*1\r\n$9999999999999999999999\r\n", "*99999999999\r\n", "*1\r\n$999999999\r\nx\r\n"}) {
         EXPECT_EQ(keys_of(odd), strings{}) << odd;
         EXPECT_EQ(keys_of(std::string("*2\r\n$3\r\nGET\r\n$1\r\na\r\n") + odd), strings{"a"}) << odd;
     }

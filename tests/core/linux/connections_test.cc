@@ -7,8 +7,8 @@ namespace {
 
 class connections_test : public sockets_test {};
 
-INSTANTIATE_TEST_SUITE_P(, connections_test, ::testing::Values(pastime::spin, pastime::sleep),
-                         [](const auto& how) { return how.param == pastime::spin ? "spinning" : "sleeping"; });
+INSTANTIATE_TEST_SUITE_P(, connections_test, ::testing::Values(pastime::spin, pastime::sleep, pastime::batch),
+                         [](const auto& how) { return to_string(how.param); });
 
 TEST_P(connections_test, accepts_many_with_one_address_each) {
     const int listener = listen();

@@ -14,8 +14,20 @@
 
 namespace shale {
 
-/// How the driver passes the time until something happens.
-enum class pastime { spin, sleep };
+/// How the driver passes the time until something happens; `batch` spins, and its sockets transfer in batches only.
+enum class pastime { spin, sleep, batch };
+
+inline std::string to_string(pastime how) {
+    return how == pastime::spin ? "spinning" : how == pastime::sleep ? "sleeping" : "batching";
+}
+
+inline linux_platform_options options_for(pastime how) {
+    linux_platform_options o;
+    if (how == pastime::batch) {
+        o.socket_batching = {.least = 1, .batches_before_context = 0, .transfers_before_batches = 1};
+    }
+    return o;
+}
 
 class driver {
 public:

@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 
 #include "driver.hh"
 
@@ -28,7 +29,10 @@ inline sockaddr_in loopback(unsigned port) {
 
 class sockets_test : public ::testing::TestWithParam<pastime> {
 protected:
+    // As on a shard's thread: else there are no batches.
+    sockets_test() : before_(::signal(SIGPIPE, GetParam() == pastime::batch ? SIG_IGN : SIG_DFL)) {}
     ~sockets_test() override {
+        ::signal(SIGPIPE, before_);
         for (const int fd : open_) {
             ::close(fd);
         }
@@ -77,9 +81,10 @@ protected:
 
     int send(int fd, std::string text) { return d.run(io_op::send, fd, text.data(), text.size()); }
 
-    driver d{{}, GetParam()};
+    driver d{options_for(GetParam()), GetParam()};
 
 private:
+    sighandler_t before_;
     std::vector<int> open_;
 };
 

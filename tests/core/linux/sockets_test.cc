@@ -5,8 +5,8 @@
 namespace shale {
 namespace {
 
-INSTANTIATE_TEST_SUITE_P(, sockets_test, ::testing::Values(pastime::spin, pastime::sleep),
-                         [](const auto& how) { return how.param == pastime::spin ? "spinning" : "sleeping"; });
+INSTANTIATE_TEST_SUITE_P(, sockets_test, ::testing::Values(pastime::spin, pastime::sleep, pastime::batch),
+                         [](const auto& how) { return to_string(how.param); });
 
 TEST_P(sockets_test, connects_and_talks_both_ways) {
     const auto [a, b] = tcp_pair();

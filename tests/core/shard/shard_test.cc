@@ -67,11 +67,11 @@ TEST(shard_quota, ends_the_tasks_of_a_turn_when_it_is_spent) {
         std::vector<std::uint64_t> since;
     } watched;
     puppet outside;
-    shard one(outside, {.task_quota_ns = 100'000,
-                        .watch_tasks = [](void* to, std::uint64_t since_ns) noexcept {
-                            static_cast<seen*>(to)->since.push_back(since_ns);
-                        },
-                        .watch_tasks_context = &watched});
+    shard one(outside,
+              {.task_quota_ns = 100'000,
+               .watch_tasks =
+                   [](void* to, std::uint64_t since_ns) noexcept { static_cast<seen*>(to)->since.push_back(since_ns); },
+               .watch_tasks_context = &watched});
     const run_queue_scope scope(&one);
     shard* self = &one;
     one.connect({&self, 1});
