@@ -1,9 +1,11 @@
-// The floor under every RESP server on one thread: a bare epoll loop that answers without looking.
+// The floor under a RESP server that makes a recv and a send for each row of requests: a bare epoll loop that answers
+// without looking.
 //
 // It counts the stars that begin requests and gives each the reply bench_resp expects: a value of 100 bytes to GET, +OK
 // to SET. No parsing, no keys, no disk: what is left is one recv and one send a row of requests, and the epoll_wait
-// that several connections share. A server's CPU time for a request can come near it and not below, whatever it is made
-// of; scripts/bench kv puts it beside kv and redis. The arguments are those that scripts/bench.d/kv gives every server.
+// that several connections share. Such a server's CPU time for a request can come near it and not below, whatever it is
+// made of; kv, which gives the kernel the transfers of many connections in one call, can. scripts/bench kv puts it
+// beside kv and redis. The arguments are those that scripts/bench.d/kv gives every server.
 #include <arpa/inet.h>
 #include <fmt/core.h>
 #include <netinet/in.h>
