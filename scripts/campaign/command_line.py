@@ -10,6 +10,9 @@ from . import run, subject
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 KEPT = os.path.join(ROOT, "tests", "sim", "kept_seeds.txt")
 USAGE = 64
+# What --all runs: the programs that bring a workload, and the SIM_TESTs of these suites of a test binary.
+PROGRAMS = ("kv", "echo")
+SUITES = {"sim_test": ("counter", "corners")}
 
 
 class Parser(argparse.ArgumentParser):
@@ -27,6 +30,7 @@ def parse(arguments, help_text):
     parser.add_argument("--set", default="", metavar="OPTIONS",
                         help="overrides what is drawn: 'order=pct disk.stall=0'")
     parser.add_argument("--kept", action="store_true", help="replay the seeds that once found something")
+    parser.add_argument("--all", action="store_true", help="every workload there is, each over the range of seeds")
     parser.add_argument("--build", metavar="FOLDER", help="take the binaries of this build as they are, build nothing")
     known, rest = parser.parse_known_args(arguments)
     names = [rest.pop(0)] if rest and not rest[0].startswith("-") else []
@@ -34,8 +38,9 @@ def parse(arguments, help_text):
         names.append(rest.pop(0))
     if known.jobs is None or known.jobs < 1 or not 0 <= known.check <= 100:
         raise subject.Mistake("--jobs is at least 1, and --check a percentage")
-    if bool(names) == known.kept:
-        raise subject.Mistake("name a program (echo), or a binary and a test (sim_test counter.survives), or --kept")
+    if bool(names) + known.kept + known.all != 1:
+        raise subject.Mistake("name a program (echo), or a binary and a test (sim_test counter.survives), or --kept,"
+                              " or --all")
     return known, names, rest
 
 
@@ -45,21 +50,38 @@ def work_of(known, names, rest, build):
             kept = subject.parse_kept(file.read(), build)
         return "kept seeds", [(what, seed, 1, False) for what, seed in kept]
     first, seeds = subject.parse_seeds(known.seeds)
-    what = subject.Subject(build, names[0], names[1] if len(names) > 1 else None, known.set, rest)
-    return str(what), [(what, *batch) for batch in run.batches(first, seeds, known.check)]
+    if known.all:
+        make(known, [*PROGRAMS, *SUITES])
+        subjects = [subject.Subject(build, name, test, known.set) for name, test in everything(build)]
+    else:
+        subjects = [subject.Subject(build, names[0], names[1] if len(names) > 1 else None, known.set, rest)]
+    title = "all workloads" if known.all else str(subjects[0])
+    return title, [(what, *batch) for what in subjects for batch in run.batches(first, seeds, known.check)]
 
 
-def make(known, work):
+def everything(build):
+    """(program, None) and (test binary, test) of all that --all runs."""
+    found = [(name, None) for name in PROGRAMS]
+    for name, suites in SUITES.items():
+        listed = subprocess.run([os.path.join(build, "tests", name), "--gtest_list_tests",
+                                 "--gtest_filter=" + ":".join(f"{suite}.*" for suite in suites)],
+                                stdout=subprocess.PIPE, text=True)
+        suite = ""
+        for line in listed.stdout.splitlines():
+            if not line.startswith(" "):
+                suite = line.strip()
+            elif not line.strip().startswith("DISABLED_"):
+                found.append((name, suite + line.strip()))
+    return found
+
+
+def make(known, names):
     """Builds what the work needs, unless told not to."""
-    names = sorted({what.name for what, *_ in work})
     if known.build is None and names:
         made = subprocess.run([os.path.join(ROOT, "scripts", "build"), "release", *names], cwd=ROOT,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if made.returncode != 0:
             raise subject.Mistake(f"scripts/build release {' '.join(names)} failed:\n{made.stdout}")
-    for what, *_ in work:
-        if not os.path.exists(what.binary):
-            raise subject.Mistake(f"there is no {what.binary}")
 
 
 def points_of(listing):
@@ -80,7 +102,10 @@ def main(arguments, help_text):
         if known.build is None:
             os.chdir(ROOT)
         title, work = work_of(known, names, rest, build)
-        make(known, work)
+        make(known, sorted({what.name for what, *_ in work}))
+        for what, *_ in work:
+            if not os.path.exists(what.binary):
+                raise subject.Mistake(f"there is no {what.binary}")
     except subject.Mistake as mistake:
         print(f"scripts/sim: {mistake}", file=sys.stderr)
         return USAGE

@@ -41,6 +41,12 @@ for seed in range(first, first + int(value("--sim-seeds", "SHALE_SIM_SEEDS"))):
 sys.exit(plan.get("code", code))
 """
 
+# And lists its tests, as a test binary does.
+LISTING = """if "--gtest_list_tests" in sys.argv:
+    print("corners.\\n  one\\n  DISABLED_none\\ncounter.\\n  two")
+    sys.exit(0)
+"""
+
 
 class Pretended(unittest.TestCase):
     def setUp(self):
@@ -106,11 +112,25 @@ class Pretended(unittest.TestCase):
         arguments = self.calls()[0][0]
         self.assertEqual(arguments[-5:], ["--sim-check", "--sim-set", "order=pct", "--smp", "2"])
 
+    def test_runs_everything_there_is(self):
+        for name in ("kv", "echo"):
+            os.link(os.path.join(self.build, "bin", "demo"), os.path.join(self.build, "bin", name))
+        path = os.path.join(self.build, "tests", "sim_test")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(PRETENDER.replace("plan = ", LISTING + "plan = ", 1))
+        os.chmod(path, stat.S_IRWXU)
+        code, out, _ = self.sim("--all", "--seeds", "1-3", plan={"3": "fails"})
+        self.assertEqual(code, 1)
+        self.assertIn("all workloads: 12 seeds, 4 failed", out)
+        tests = {call[0][0] for call in self.calls() if "--sim" not in call[0]}
+        self.assertEqual(tests, {"--gtest_filter=corners.one", "--gtest_filter=counter.two"})
+
     def test_refuses_what_makes_no_sense(self):
         for arguments, sentence in (([], "name a program"), (["demo", "--seeds", "9-1"], "no range of seeds"),
                                     (["demo", "--jobs", "0"], "--jobs is at least 1"), (["nobody"], "there is no "),
                                     (["demo", "--check", "200"], "a percentage"),
-                                    (["demo", "--kept"], "name a program")):
+                                    (["demo", "--kept"], "name a program"), (["demo", "--all"], "name a program"),
+                                    (["--all", "--kept"], "name a program")):
             code, out, err = self.sim(*arguments)
             self.assertEqual((code, out), (64, ""), arguments)
             self.assertIn(sentence, err)
