@@ -143,7 +143,7 @@ SIM_TEST(corners, a_damaged_log_is_refused_and_can_be_salvaged, .seeds = 3) {
 }
 
 // A power loss may take a batch and leave one behind it; neither was promised.
-SIM_TEST(corners, a_log_flushed_every_second_keeps_what_it_flushed, .seeds = 20,
+SIM_TEST(corners, a_log_flushed_every_second_keeps_what_it_flushed, .seeds = 10,
          .set =
              "chaos_span_ns=5000000000 power_cycles_min=10 power_cycles_max=20 down_max_ns=300000000"
              " disk.sync_error=0 disk.write_error=0") {
