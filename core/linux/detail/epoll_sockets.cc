@@ -99,6 +99,7 @@ void epoll_sockets::start(io_request& r) noexcept {
         list.push_back(r);
         ++parked_;
         collect(*w, &list == &w->out);
+        keep_room();
         return;
     }
     if (w == nullptr || may_succeed(*w, r)) {
@@ -135,12 +136,17 @@ void epoll_sockets::collect(watched& w, bool out) noexcept {
         return;
     }
     candidates_[candidate_count_++] = {&w, out};
-    if (candidate_count_ == candidates_.size()) {
+}
+
+// A descriptor has two directions.
+void epoll_sockets::keep_room() noexcept {
+    if (candidate_count_ + 2 > candidates_.size()) {
         flush();
     }
 }
 
-// Those behind a request that succeeds are candidates again, so this goes round until all have ended or must wait.
+// Those behind a request that succeeds are candidates again, one for each that was tried, so this goes round until all
+// have ended or must wait.
 void epoll_sockets::flush() noexcept {
     while (candidate_count_ > 0) {
         std::array<candidate, socket_batch::most> tried;
@@ -157,6 +163,9 @@ void epoll_sockets::flush() noexcept {
             watched& w = *tried[i].at;
             request_list& list = tried[i].out ? w.out : w.in;
             bool& ready = tried[i].out ? w.writable : w.readable;
+            if (list.empty() || &list.front() != transfers[i].request) {
+                continue;  // cancelled: its number came back as another socket's, closed behind our back
+            }
             settle(w, list, ready, transfers[i].result);
             advance(w, list, ready);
         }
@@ -413,6 +422,7 @@ unsigned epoll_sockets::handle(long count) noexcept {
             woken_ = true;
         } else {
             on_event(*static_cast<watched*>(events_[i].data.ptr), events_[i].events);
+            keep_room();
         }
     }
     flush();

@@ -89,6 +89,7 @@ private:
     void start(io_request& r) noexcept;
     bool may_be_batched(watched& w, const io_request& r) noexcept;
     void collect(watched& w, bool out) noexcept;
+    void keep_room() noexcept;
     void settle(watched& w, request_list& list, bool& ready, long result) noexcept;
     bool may_succeed(watched& w, const io_request& r) noexcept;
     void connect(io_request& r) noexcept;

@@ -178,6 +178,40 @@ TEST_P(socket_batch_test, keeps_the_order_of_several_requests_of_one_connection)
     }
 }
 
+TEST_P(socket_batch_test, works_off_long_queues_of_more_connections_than_fit_into_one) {
+    const auto all = pairs(detail::socket_batch::most + 6);
+    std::string text(50, '?');
+    std::deque<operation> sends;
+    std::vector<io_request*> requests;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        text[i] = static_cast<char>('a' + i % 26);
+        for (const auto& pair : all) {
+            requests.push_back(&sends.emplace_back(io_op::send, pair[0], &text[i], 1));
+        }
+    }
+    // Ready to be received on all of them at once, too.
+    std::deque<operation> recvs;
+    std::string got(all.size(), '?');
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        batching->submit(recvs.emplace_back(io_op::recv, all[i][0], &got[i], 1));
+    }
+    batching->turn();
+    for (const auto& pair : all) {
+        EXPECT_EQ(send(pair[1], "!"), 1);
+    }
+    batching->platform.submit(requests.data(), static_cast<unsigned>(requests.size()));
+    ASSERT_TRUE(batching->until(
+        [&] { return std::ranges::all_of(sends, &operation::done) && std::ranges::all_of(recvs, &operation::done); }));
+    EXPECT_EQ(got, std::string(all.size(), '!'));
+    for (const auto& pair : all) {
+        std::string arrived;
+        while (arrived.size() < text.size()) {
+            arrived += receive(pair[1]);
+        }
+        EXPECT_EQ(arrived, text);
+    }
+}
+
 // No further edge comes after the end, so the second must not be left to wait for one.
 TEST_P(socket_batch_test, second_of_two_receives_sees_the_end) {
     const auto all = pairs(4);
