@@ -53,7 +53,7 @@ cache_entry* cache::peek(std::uint64_t hash, std::string_view key) const noexcep
 void cache::prefetch_entry(std::uint64_t hash) const noexcept {
     constexpr std::size_t line = 64;
     const auto* const at = reinterpret_cast<const char*>(*bucket_of(hash));
-    for (std::size_t i = 0; i < prefetched_lines; ++i) {
+    for (std::size_t i = 0; at != nullptr && i < prefetched_lines; ++i) {
         __builtin_prefetch(at + i * line);
     }
 }

@@ -140,6 +140,7 @@ future<> connection::serve() {
         }
         received(static_cast<std::size_t>(got));
         if (this_shard().has_tasks()) {
+            // Others run while what these commands look at is on its way.
             pipeline_.expect({buffer_.get() + begin_, end_ - begin_});
             co_await yield_now();
         }

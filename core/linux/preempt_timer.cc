@@ -75,10 +75,10 @@ void preempt_timer::tick() noexcept {
     } else if (alert_ticks > 0) {
         alert_ticks_.store(alert_ticks - 1, std::memory_order_relaxed);
         if (alert_ticks == 1) {
-            set(calm_quotas * quota_ns_, calm_quotas * quota_ns_);
+            set(calm_interval_ns(quota_ns_), calm_interval_ns(quota_ns_));
         }
     } else if (ran_ns > 0 && !std::exchange(second_look_, true)) {
-        set(quota_ns_ - ran_ns, calm_quotas * quota_ns_);
+        set(quota_ns_ - ran_ns, calm_interval_ns(quota_ns_));
     } else {
         second_look_ = false;
     }
@@ -87,7 +87,7 @@ void preempt_timer::tick() noexcept {
 void preempt_timer::arm() noexcept {
     ++times_armed_;
     armed_.store(true, std::memory_order_relaxed);
-    set(quota_ns_, (alert() ? 1 : calm_quotas) * quota_ns_);
+    set(quota_ns_, alert() ? quota_ns_ : calm_interval_ns(quota_ns_));
 }
 
 void preempt_timer::set(std::uint64_t first_ns, std::uint64_t interval_ns) noexcept {

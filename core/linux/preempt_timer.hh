@@ -3,15 +3,16 @@
 // The shard itself looks at the clock between tasks; what is left to this timer is the one long task that asks
 // need_preempt(). The handler sets the run queue's preempt flag and nothing else, so that question stays one load. A
 // tick is dear (the interrupt and its signal take 45 us in the virtual machine at hand), so while no task runs long the
-// timer ticks every `calm_quotas` only: a tick that finds tasks running comes back when they will have run for a quota,
-// and one that finds the quota spent sets the flag and keeps ticking every quota until it has found nothing for a
-// while. The first turn that runs tasks arms the timer; a busy turn costs a few stores and no system call; when no turn
-// has run tasks for two ticks the handler disarms it, which timer_settime(2) allows inside a handler. A sleeping shard
-// blocks the signal while it sleeps (linux_platform_options::sleep_through_signal): the kernel does not restart a timer
-// whose signal is still pending, so a shard takes at most one timer interrupt after falling asleep. Made, used and
-// destroyed on the shard's thread.
+// timer ticks every calm_interval_ns() only: a tick that finds tasks running comes back when they will have run for a
+// quota, and one that finds the quota spent sets the flag and keeps ticking every quota until it has found nothing for
+// a while. The first turn that runs tasks arms the timer; a busy turn costs a few stores and no system call; when no
+// turn has run tasks for two ticks the handler disarms it, which timer_settime(2) allows inside a handler. A sleeping
+// shard blocks the signal while it sleeps (linux_platform_options::sleep_through_signal): the kernel does not restart a
+// timer whose signal is still pending, so a shard takes at most one timer interrupt after falling asleep. Made, used
+// and destroyed on the shard's thread.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <cstdint>
@@ -25,8 +26,8 @@ public:
     /// POSIX timer sent, so no other timer of the process may use it.
     static constexpr int signal = SIGURG;
 
-    /// Sets `flag` (relaxed) when tasks have run for a quota: within a quota of that, and within `calm_quotas` if the
-    /// last long task was a while ago. Unblocks the signal on this thread.
+    /// Sets `flag` (relaxed) when tasks have run for a quota: within a quota of that, and within calm_interval_ns()
+    /// if the last long task was a while ago. Unblocks the signal on this thread.
     /// Throws std::system_error when the kernel grants no timer.
     preempt_timer(std::atomic<bool>& flag, std::uint64_t quota_ns);
     preempt_timer(const preempt_timer&) = delete;
@@ -49,7 +50,10 @@ public:
     /// Long tasks were met lately: it ticks every quota.
     bool alert() const noexcept { return alert_ticks_.load(std::memory_order_relaxed) != 0; }
 
-    static constexpr unsigned calm_quotas = 16;
+    /// 16 quotas, but 8 ms at most unless the quota itself is longer: then a tick a quota costs next to nothing.
+    static constexpr std::uint64_t calm_interval_ns(std::uint64_t quota_ns) noexcept {
+        return std::max(quota_ns, std::min<std::uint64_t>(16 * quota_ns, 8'000'000));
+    }
 
 private:
     static constexpr unsigned quiet_ticks_max = 2;

@@ -20,7 +20,7 @@ struct runtime_options {
     /// How long a shard without work spins before it sleeps. Taken as 0 when there are more shards than CPUs.
     duration idle_poll = 50us;
 
-    /// How long a task may run before it is asked to let others run.
+    /// How long tasks run in a turn. A single one that runs on is asked to give way within as long again, or 8 ms.
     duration task_quota = 500us;
 
     /// From the request to stop until everything must have stopped. 0 waits for ever.

@@ -51,6 +51,8 @@ def work_of(known, names, rest, build):
         return "kept seeds", [(what, seed, 1, False) for what, seed in kept]
     first, seeds = subject.parse_seeds(known.seeds)
     if known.all:
+        if rest:
+            raise subject.Mistake(f"--all takes no arguments for the programs: {' '.join(rest)}")
         make(known, [*PROGRAMS, *SUITES])
         subjects = [subject.Subject(build, name, test, known.set) for name, test in everything(build)]
     else:
@@ -63,9 +65,14 @@ def everything(build):
     """(program, None) and (test binary, test) of all that --all runs."""
     found = [(name, None) for name in PROGRAMS]
     for name, suites in SUITES.items():
-        listed = subprocess.run([os.path.join(build, "tests", name), "--gtest_list_tests",
+        binary = os.path.join(build, "tests", name)
+        if not os.path.exists(binary):
+            raise subject.Mistake(f"there is no {binary}")
+        listed = subprocess.run([binary, "--gtest_list_tests",
                                  "--gtest_filter=" + ":".join(f"{suite}.*" for suite in suites)],
                                 stdout=subprocess.PIPE, text=True)
+        if listed.returncode != 0:
+            raise subject.Mistake(f"{binary} --gtest_list_tests ended with {listed.returncode}")
         suite = ""
         for line in listed.stdout.splitlines():
             if not line.startswith(" "):

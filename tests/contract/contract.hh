@@ -95,11 +95,12 @@ private:
 
 /// For INSTANTIATE_TEST_SUITE_P.
 inline auto all_sides() {
-    return ::testing::Values(side_kind::linux_spinning, side_kind::linux_sleeping, side_kind::simulated);
+    return ::testing::Values(side_kind::linux_spinning, side_kind::linux_sleeping, side_kind::linux_batching,
+                             side_kind::simulated);
 }
 /// Those on which a Unix socket's path is a file: the simulated disk and network do not know each other's names yet.
 inline auto sides_with_socket_files() {
-    return ::testing::Values(side_kind::linux_spinning, side_kind::linux_sleeping);
+    return ::testing::Values(side_kind::linux_spinning, side_kind::linux_sleeping, side_kind::linux_batching);
 }
 std::string name_of(const ::testing::TestParamInfo<side_kind>& info);
 

@@ -15,19 +15,27 @@ namespace {
 
 class linux_side final : public side {
 public:
-    explicit linux_side(bool asleep) : asleep_(asleep) { ::signal(SIGPIPE, SIG_IGN); }
+    explicit linux_side(side_kind kind) : kind_(kind) {
+        if (kind == side_kind::linux_batching) {
+            ::signal(SIGPIPE, SIG_IGN);  // as on a shard's thread: else there are no batches
+        }
+    }
 
     // Made when first asked for: most cases use one.
     platform& at(unsigned shard) override {
         auto& there = platforms_[shard];
-        // Every transfer in a batch where it can be, which is the way with the most to go wrong.
-        const detail::socket_batch_options batching{
-            .least = 1, .batches_before_context = 0, .transfers_before_batches = 1};
-        return there ? *there : there.emplace(linux_platform_options{.aio_capacity = 256, .socket_batching = batching});
+        if (there) {
+            return *there;
+        }
+        linux_platform_options options{.aio_capacity = 256};
+        if (kind_ == side_kind::linux_batching) {
+            options.socket_batching = detail::batch_everything;
+        }
+        return there.emplace(std::move(options));
     }
 
     void rest(std::uint64_t deadline) override {
-        if (asleep_ && platforms_[0] && !platforms_[1]) {
+        if (kind_ == side_kind::linux_sleeping && platforms_[0] && !platforms_[1]) {
             platforms_[0]->wait(deadline);
         }
     }
@@ -54,15 +62,15 @@ public:
     }
 
 private:
-    bool asleep_;
+    side_kind kind_;
     temporary_directory directory_;
     std::optional<linux_platform> platforms_[shard_count];
 };
 
 }  // namespace
 
-std::unique_ptr<side> make_linux_side(bool asleep) {
-    return std::make_unique<linux_side>(asleep);
+std::unique_ptr<side> make_linux_side(side_kind kind) {
+    return std::make_unique<linux_side>(kind);
 }
 
 }  // namespace shale::contract

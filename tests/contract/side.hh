@@ -14,8 +14,9 @@
 
 namespace shale::contract {
 
-/// The sides, and on the real one the two ways to pass the time: looking again and again, and asleep in wait().
-enum class side_kind { linux_spinning, linux_sleeping, simulated };
+/// The sides, and on the real one the two ways to pass the time, looking again and again and asleep in wait(), and
+/// spinning with every transfer of a TCP socket in a batch, which otherwise takes some connections and some time.
+enum class side_kind { linux_spinning, linux_sleeping, linux_batching, simulated };
 
 void PrintTo(side_kind kind, std::ostream* out);
 
@@ -55,8 +56,8 @@ public:
 
 std::unique_ptr<side> make_side(side_kind kind);
 
-/// The real side, asleep when it rests or spinning; in linux_side.cc.
-std::unique_ptr<side> make_linux_side(bool asleep);
+/// The real side; in linux_side.cc.
+std::unique_ptr<side> make_linux_side(side_kind kind);
 
 /// The simulated side, without faults; in sim_side.cc.
 std::unique_ptr<side> make_sim_side();

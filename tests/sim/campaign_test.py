@@ -130,7 +130,8 @@ class Pretended(unittest.TestCase):
                                     (["demo", "--jobs", "0"], "--jobs is at least 1"), (["nobody"], "there is no "),
                                     (["demo", "--check", "200"], "a percentage"),
                                     (["demo", "--kept"], "name a program"), (["demo", "--all"], "name a program"),
-                                    (["--all", "--kept"], "name a program")):
+                                    (["--all", "--kept"], "name a program"), (["--all"], "there is no "),
+                                    (["--all", "--smp", "2"], "--all takes no arguments")):
             code, out, err = self.sim(*arguments)
             self.assertEqual((code, out), (64, ""), arguments)
             self.assertIn(sentence, err)

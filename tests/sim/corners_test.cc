@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -18,7 +17,6 @@
 #include <shale/core/shard/smp.hh>
 #include <shale/core/shard/timer.hh>
 #include <shale/core/testing/sim_test.hh>
-#include <shale/file/directory.hh>
 #include <shale/file/file.hh>
 #include <shale/file/record_log.hh>
 #include <shale/net/socket.hh>
@@ -84,6 +82,18 @@ future<std::array<net::connected_socket, 2>> pair_of(net::server_socket& listene
     auto accepted = co_await listener.accept();
     auto connected = co_await std::move(connecting);
     co_return std::array<net::connected_socket, 2>{std::move(connected), std::move(accepted.connection)};
+}
+
+/// Runs `f` with a connected pair, and closes both.
+template <class F>
+future<> with_pair(std::uint16_t port, F f) {
+    const net::socket_address address = net::ipv4_addr("127.0.0.1", port);
+    auto listener = co_await net::listen(address);
+    auto [client, served] = co_await pair_of(listener, address);
+    co_await f(client, served);
+    co_await client.close();
+    co_await served.close();
+    co_await listener.close();
 }
 
 future<> write(net::connected_socket& to, std::span<const char> bytes) {
@@ -178,17 +188,14 @@ SIM_TEST(corners, a_listener_at_its_limit_lets_the_next_one_wait, .seeds = 3) {
 
 SIM_TEST(corners, a_write_that_the_peer_breaks_off_fails, .seeds = 3) {
     run.calm();
-    const net::socket_address address = net::ipv4_addr("127.0.0.1", 7101);
-    auto listener = co_await net::listen(address);
-    auto [client, served] = co_await pair_of(listener, address);
-    const std::vector<char> much(std::size_t{8} << 20, 'x');
-    auto writing = write(client, much);
-    std::vector<char> some(1000);
-    (void)co_await served.try_read_some(std::span<char>(some));
-    co_await served.close();
-    EXPECT_FALSE(co_await as_result(std::move(writing)));
-    co_await client.close();
-    co_await listener.close();
+    co_await with_pair(7101, [](net::connected_socket& client, net::connected_socket& served) -> future<> {
+        const std::vector<char> much(std::size_t{8} << 20, 'x');
+        auto writing = write(client, much);
+        std::vector<char> some(1000);
+        (void)co_await served.try_read_some(std::span<char>(some));
+        co_await served.close();
+        EXPECT_FALSE(co_await as_result(std::move(writing)));
+    });
 }
 
 // A connection on its way to a shard whose acceptor has just been closed.
@@ -250,19 +257,15 @@ SIM_TEST(corners, a_connect_to_a_full_unix_socket_waits_for_room, .seeds = 3) {
 
 SIM_TEST(corners, a_request_cancelled_in_its_own_turn_never_leaves, .seeds = 3) {
     run.calm();
-    const net::socket_address address = net::ipv4_addr("127.0.0.1", 7103);
-    auto listener = co_await net::listen(address);
-    auto [client, served] = co_await pair_of(listener, address);
-    std::vector<char> room(10);
-    abort_source changed_mind;
-    auto reading = read(client, room, changed_mind);
-    changed_mind.request_abort();
-    EXPECT_EQ(co_await std::move(reading), -ECANCELED);
-    co_await served.write_all(std::span<const char>("x", 1));
-    EXPECT_EQ(co_await client.try_read_some(std::span<char>(room)), 1) << "the next one is none the worse";
-    co_await client.close();
-    co_await served.close();
-    co_await listener.close();
+    co_await with_pair(7103, [](net::connected_socket& client, net::connected_socket& served) -> future<> {
+        std::vector<char> room(10);
+        abort_source changed_mind;
+        auto reading = read(client, room, changed_mind);
+        changed_mind.request_abort();
+        EXPECT_EQ(co_await std::move(reading), -ECANCELED);
+        co_await served.write_all(std::span<const char>("x", 1));
+        EXPECT_EQ(co_await client.try_read_some(std::span<char>(room)), 1) << "the next one is none the worse";
+    });
 }
 
 SIM_TEST(corners, a_periodic_timer_that_is_too_slow_leaves_periods_out, .seeds = 3) {

@@ -39,12 +39,13 @@ supervisor::supervisor(bool handle_signals) : handles_signals_(handle_signals) {
     if (bell_ < 0) {
         throw_system_error(errno, "eventfd for the runtime");
     }
-    sigemptyset(&ours_);
-    pthread_sigmask(SIG_BLOCK, nullptr, &previous_mask_);
-    waiting_mask_ = previous_mask_;
     if (!handle_signals) {
         return;
     }
+    noted.store(0, std::memory_order_relaxed);  // what an earlier runtime of this process left
+    sigemptyset(&ours_);
+    pthread_sigmask(SIG_BLOCK, nullptr, &previous_mask_);
+    waiting_mask_ = previous_mask_;
     struct sigaction handler {};
     handler.sa_handler = &note_signal;
     sigfillset(&handler.sa_mask);
@@ -85,7 +86,8 @@ supervisor::event supervisor::wait(std::optional<std::uint64_t> deadline_ns) {
         }
         pollfd watched{.fd = bell_, .events = POLLIN, .revents = 0};
         const timespec left = until(deadline_ns.value_or(0));
-        if (ppoll(&watched, 1, deadline_ns ? &left : nullptr, &waiting_mask_) < 0 && errno != EINTR) {
+        if (ppoll(&watched, 1, deadline_ns ? &left : nullptr, handles_signals_ ? &waiting_mask_ : nullptr) < 0 &&
+            errno != EINTR) {
             throw_system_error(errno, "poll of the runtime's bell");
         }
         std::uint64_t rings = 0;

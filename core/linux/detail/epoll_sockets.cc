@@ -382,7 +382,7 @@ void epoll_sockets::on_event(watched& w, std::uint32_t events) noexcept {
     w.readable = w.readable || w.hung_up || (events & (EPOLLIN | EPOLLPRI)) != 0;
     w.writable = w.writable || ended || (events & EPOLLOUT) != 0;
     if ((events & EPOLLPRI) != 0) {
-        w.stream = w.batched = false;  // for good; a read ends at urgent data however much stands behind it
+        w.stream = false;  // a read ends at urgent data however much stands behind it
     }
     advance_polls(w);
     advance(w, w.in, w.readable);

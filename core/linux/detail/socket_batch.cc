@@ -18,7 +18,6 @@ namespace {
 constexpr std::uint32_t parts_max = 1024;
 constexpr long not_taken = -ECANCELED;  // no socket call fails so
 
-// There is no MSG_NOSIGNAL on this way.
 bool survives_sigpipe() noexcept {
     sigset_t blocked;
     struct sigaction action {};

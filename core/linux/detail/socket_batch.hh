@@ -3,7 +3,8 @@
 // A system call costs 0.1 to 1 us before it does anything, and a busy server makes two for each request. The kernel
 // runs a read or write of a non-blocking socket inside io_submit and leaves the result in the completion ring, so many
 // go for the price of one. The context is private to this: it is empty whenever run() is not running. As its end costs
-// the process 30 ms, it is made when many batches have come.
+// the process 30 ms, it is made when many batches have come. There is no MSG_NOSIGNAL on this way, so there are no
+// batches on a thread that SIGPIPE could reach: a shard's blocks it.
 #pragma once
 
 #include <array>
@@ -19,13 +20,17 @@ struct io_request;
 
 namespace shale::detail {
 
-/// When batches pay; tests make them of everything.
+/// When batches pay.
 struct socket_batch_options {
     unsigned least = 4;                     ///< fewer transfers are as quick one by one
     unsigned batches_before_context = 256;  ///< of `least` transfers
     unsigned transfers_before_batches = 8;  ///< of a socket: one used for a single request is not worth asking about
     aio_kernel* kernel = nullptr;           ///< null: the real one
 };
+
+/// For tests: from a socket's second transfer on, and of one alone.
+inline constexpr socket_batch_options batch_everything{
+    .least = 1, .batches_before_context = 0, .transfers_before_batches = 1};
 
 class socket_batch {
 public:

@@ -24,7 +24,7 @@ inline std::string to_string(pastime how) {
 inline linux_platform_options options_for(pastime how) {
     linux_platform_options o;
     if (how == pastime::batch) {
-        o.socket_batching = {.least = 1, .batches_before_context = 0, .transfers_before_batches = 1};
+        o.socket_batching = detail::batch_everything;
     }
     return o;
 }

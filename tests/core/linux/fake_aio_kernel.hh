@@ -12,9 +12,29 @@
 #include <cstring>
 #include <deque>
 #include <map>
+#include <optional>
 #include <vector>
 
 namespace shale {
+
+/// What io_submit is to answer, call by call: at most so many, or -errno. Empty: takes all.
+class scripted_answers : public std::deque<int> {
+public:
+    using std::deque<int>::deque;
+    /// The next call's: lowers `count`, or gives the errno (0 is none taken) to end the call with.
+    std::optional<int> next(long& count) noexcept {
+        if (empty()) {
+            return std::nullopt;
+        }
+        const int answer = front();
+        pop_front();
+        if (answer <= 0) {
+            return answer;
+        }
+        count = std::min<long>(count, answer);
+        return std::nullopt;
+    }
+};
 
 class fake_aio_kernel : public aio_kernel {
 public:
@@ -32,8 +52,8 @@ public:
     unsigned grants = ~0u;  ///< io_setup of more gives setup_error
     int setup_error = -EAGAIN;
     aio_limits limits_are{65024, 65536};
-    std::deque<int> answers;  ///< to the next io_submits: at most so many, or -errno; empty: all
-    std::map<int, int> bad;   ///< descriptor -> -errno, when it comes first in a submit
+    scripted_answers answers;
+    std::map<int, int> bad;  ///< descriptor -> -errno, when it comes first in a submit
     int cancel_answer = -EINVAL;
 
     // What the test looks at.
@@ -78,13 +98,8 @@ public:
     }
     int submit(io_context*, long count, iocb** operations) noexcept override {
         ++submits;
-        if (!answers.empty()) {
-            const int answer = answers.front();
-            answers.pop_front();
-            if (answer <= 0) {
-                return answer;
-            }
-            count = std::min<long>(count, answer);
+        if (const auto ended = answers.next(count)) {
+            return *ended;
         }
         int taken = 0;
         for (; taken < count; ++taken) {

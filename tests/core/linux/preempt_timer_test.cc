@@ -78,6 +78,14 @@ TEST(preempt_timer, finds_a_long_task_after_many_short_turns) {
     EXPECT_TRUE(burn_until([&] { return flag.load(std::memory_order_relaxed); }));
 }
 
+TEST(preempt_timer, is_calm_for_16_quotas_or_8_ms) {
+    constexpr std::uint64_t us = 1000;
+    EXPECT_EQ(preempt_timer::calm_interval_ns(100 * us), 1'600 * us);
+    EXPECT_EQ(preempt_timer::calm_interval_ns(500 * us), 8'000 * us);
+    EXPECT_EQ(preempt_timer::calm_interval_ns(5'000 * us), 8'000 * us);
+    EXPECT_EQ(preempt_timer::calm_interval_ns(100'000 * us), 100'000 * us) << "no use before the quota is spent";
+}
+
 TEST(preempt_timer, falls_silent_two_ticks_after_the_last_task) {
     std::atomic<bool> flag{false};
     preempt_timer timer(flag, quota_ns);

@@ -2,12 +2,14 @@
 // some of them. sockets_test and connections_test run with batches, too.
 #include "socket_fixture.hh"
 
-#include <atomic>
+#include <pthread.h>
+
 #include <deque>
-#include <set>
 #include <thread>
 
 #include <shale/core/linux/detail/socket_batch.hh>
+
+#include "fake_aio_kernel.hh"
 
 namespace shale {
 namespace {
@@ -20,20 +22,18 @@ public:
         return refuse_setup ? -EAGAIN : real_aio_kernel::setup(capacity, context);
     }
     int submit(io_context* context, long count, iocb** operations) noexcept override {
-        ++submits;
-        if (!answers.empty()) {
-            const int answer = answers.front();
-            answers.pop_front();
-            if (answer <= 0) {
-                return answer;
-            }
-            count = std::min<long>(count, answer);
+        if (const auto ended = answers.next(count)) {
+            return *ended;
+        }
+        if (refuse_for_ever) {
+            return -EAGAIN;
         }
         return real_aio_kernel::submit(context, count, operations);
     }
     bool refuse_setup = false;
-    std::deque<int> answers;  ///< to the next submits: at most so many, or -errno
-    unsigned setups = 0, submits = 0;
+    bool refuse_for_ever = false;
+    scripted_answers answers;
+    unsigned setups = 0;
 };
 
 class socket_batch_test : public sockets_test {
@@ -56,17 +56,28 @@ protected:
         return all;
     }
 
+    /// Submits all of them at once.
+    void submit(std::deque<operation>& operations) {
+        std::vector<io_request*> requests;
+        for (operation& one : operations) {
+            requests.push_back(&one);
+        }
+        ASSERT_EQ(batching->platform.submit(requests.data(), static_cast<unsigned>(requests.size())), requests.size());
+    }
+    bool until_done(const std::deque<operation>& operations) {
+        return batching->until([&] { return std::ranges::all_of(operations, &operation::done); });
+    }
+
     /// Sends "a", "b" ... on all pairs at once and checks that each arrives.
     void talk(const std::vector<std::array<int, 2>>& all) {
         std::deque<operation> sends;
-        std::vector<io_request*> requests;
         std::string texts(all.size(), '?');
         for (std::size_t i = 0; i < all.size(); ++i) {
             texts[i] = static_cast<char>('a' + i % 26);
-            requests.push_back(&sends.emplace_back(io_op::send, all[i][0], &texts[i], 1));
+            sends.emplace_back(io_op::send, all[i][0], &texts[i], 1);
         }
-        EXPECT_EQ(batching->platform.submit(requests.data(), static_cast<unsigned>(requests.size())), requests.size());
-        ASSERT_TRUE(batching->until([&] { return std::ranges::all_of(sends, &operation::done); }));
+        submit(sends);
+        ASSERT_TRUE(until_done(sends));
         for (std::size_t i = 0; i < all.size(); ++i) {
             EXPECT_EQ(sends[i].result, 1);
             EXPECT_EQ(receive(all[i][1]), texts.substr(i, 1));
@@ -103,7 +114,7 @@ TEST_P(socket_batch_test, receives_on_many_connections_in_batches) {
         EXPECT_EQ(send(all[i][1], std::string(1, static_cast<char>('a' + i))), 1);
     }
     const linux_counters before = counters();
-    ASSERT_TRUE(batching->until([&] { return std::ranges::all_of(recvs, &operation::done); }));
+    ASSERT_TRUE(until_done(recvs));
     EXPECT_EQ(got, "abcdefghijklmnopqrst");
     EXPECT_GE(counters().socket_transfers_batched - before.socket_transfers_batched, all.size());
     EXPECT_EQ(counters().socket_calls, before.socket_calls);
@@ -115,8 +126,12 @@ TEST_P(socket_batch_test, takes_more_than_fit_into_one) {
 
 TEST_P(socket_batch_test, does_one_by_one_what_the_kernel_has_no_slot_for) {
     const auto all = pairs(10);
-    for (const std::deque<int>& answers : {std::deque<int>{-EAGAIN}, {3, -EAGAIN}, {0}, {9, -EINTR}, {1, 1, 1, 1}}) {
+    for (const scripted_answers& answers : {scripted_answers{-EAGAIN}, {3, -EAGAIN}, {0}, {9, -EINTR}, {1, 1, 1, 1}}) {
         kernel.answers = answers;
+        talk(all);
+    }
+    kernel.refuse_for_ever = true;
+    for (int i = 0; i < 10; ++i) {
         talk(all);
     }
 }
@@ -141,15 +156,14 @@ TEST_P(socket_batch_test, one_bad_descriptor_fails_alone) {
     const auto all = pairs(6);
     std::string texts(6, 'x');
     std::deque<operation> sends;
-    std::vector<io_request*> requests;
     for (std::size_t i = 0; i < all.size(); ++i) {
-        requests.push_back(&sends.emplace_back(io_op::send, all[i][0], &texts[i], 1));
+        sends.emplace_back(io_op::send, all[i][0], &texts[i], 1);
     }
     // Behind the platform's back, as a program with a bug would.
     const int copy = ::dup(all[2][0]);
     ::close(all[2][0]);
-    batching->platform.submit(requests.data(), static_cast<unsigned>(requests.size()));
-    ASSERT_TRUE(batching->until([&] { return std::ranges::all_of(sends, &operation::done); }));
+    submit(sends);
+    ASSERT_TRUE(until_done(sends));
     for (std::size_t i = 0; i < all.size(); ++i) {
         EXPECT_EQ(sends[i].result, i == 2 ? -EBADF : 1);
     }
@@ -160,15 +174,14 @@ TEST_P(socket_batch_test, one_bad_descriptor_fails_alone) {
 TEST_P(socket_batch_test, keeps_the_order_of_several_requests_of_one_connection) {
     const auto all = pairs(5);
     std::deque<operation> sends;
-    std::vector<io_request*> requests;
     const std::string text = "0123456789";
     for (int i = 0; i < 10; ++i) {
         for (const auto& pair : all) {
-            requests.push_back(&sends.emplace_back(io_op::send, pair[0], const_cast<char*>(&text[i]), 1));
+            sends.emplace_back(io_op::send, pair[0], const_cast<char*>(&text[i]), 1);
         }
     }
-    batching->platform.submit(requests.data(), static_cast<unsigned>(requests.size()));
-    ASSERT_TRUE(batching->until([&] { return std::ranges::all_of(sends, &operation::done); }));
+    submit(sends);
+    ASSERT_TRUE(until_done(sends));
     for (const auto& pair : all) {
         std::string got;
         while (got.size() < text.size()) {
@@ -178,31 +191,35 @@ TEST_P(socket_batch_test, keeps_the_order_of_several_requests_of_one_connection)
     }
 }
 
-TEST_P(socket_batch_test, works_off_long_queues_of_more_connections_than_fit_into_one) {
-    const auto all = pairs(detail::socket_batch::most + 6);
-    std::string text(50, '?');
+/// Runs `f` on a thread with this much stack.
+template <class F>
+void on_small_stack(std::size_t bytes, F f) {
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, bytes);
+    pthread_t thread{};
+    const auto body = [](void* of) -> void* {
+        (*static_cast<F*>(of))();
+        return nullptr;
+    };
+    ASSERT_EQ(pthread_create(&thread, &attributes, body, &f), 0);
+    pthread_join(thread, nullptr);
+    pthread_attr_destroy(&attributes);
+}
+
+// What is queued on a connection is worked off in rounds, not by a call within a call.
+TEST_P(socket_batch_test, works_off_long_queues_of_as_many_connections_as_fit_into_one) {
+    const auto all = pairs(detail::socket_batch::most);
+    std::string text(500, '?');
     std::deque<operation> sends;
-    std::vector<io_request*> requests;
     for (std::size_t i = 0; i < text.size(); ++i) {
         text[i] = static_cast<char>('a' + i % 26);
         for (const auto& pair : all) {
-            requests.push_back(&sends.emplace_back(io_op::send, pair[0], &text[i], 1));
+            sends.emplace_back(io_op::send, pair[0], &text[i], 1);
         }
     }
-    // Ready to be received on all of them at once, too.
-    std::deque<operation> recvs;
-    std::string got(all.size(), '?');
-    for (std::size_t i = 0; i < all.size(); ++i) {
-        batching->submit(recvs.emplace_back(io_op::recv, all[i][0], &got[i], 1));
-    }
-    batching->turn();
-    for (const auto& pair : all) {
-        EXPECT_EQ(send(pair[1], "!"), 1);
-    }
-    batching->platform.submit(requests.data(), static_cast<unsigned>(requests.size()));
-    ASSERT_TRUE(batching->until(
-        [&] { return std::ranges::all_of(sends, &operation::done) && std::ranges::all_of(recvs, &operation::done); }));
-    EXPECT_EQ(got, std::string(all.size(), '!'));
+    on_small_stack(512 * 1024, [&] { submit(sends); });
+    ASSERT_TRUE(until_done(sends));
     for (const auto& pair : all) {
         std::string arrived;
         while (arrived.size() < text.size()) {
@@ -210,6 +227,40 @@ TEST_P(socket_batch_test, works_off_long_queues_of_more_connections_than_fit_int
         }
         EXPECT_EQ(arrived, text);
     }
+}
+
+// As on a shard's thread, where SIGPIPE is blocked and not ignored.
+TEST_P(socket_batch_test, a_peer_that_is_gone_is_an_error_and_no_signal) {
+    sigset_t broken_pipe;
+    sigemptyset(&broken_pipe);
+    sigaddset(&broken_pipe, SIGPIPE);
+    ::signal(SIGPIPE, SIG_DFL);
+    ASSERT_EQ(::pthread_sigmask(SIG_BLOCK, &broken_pipe, nullptr), 0);
+    const auto all = pairs(5);
+    const linger reset{1, 0};
+    for (std::size_t i = 0; i < all.size(); i += 2) {
+        ::setsockopt(all[i][1], SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+        const int gone = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        ::dup2(gone, all[i][1]);  // closes it, and keeps its number from being another's
+        ::close(gone);
+    }
+    for (int round = 0; round < 3; ++round) {
+        std::deque<operation> sends;
+        for (const auto& pair : all) {
+            sends.emplace_back(io_op::send, pair[0], const_cast<char*>("x"), 1);
+        }
+        submit(sends);
+        ASSERT_TRUE(until_done(sends));
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            const int gone = round == 0 ? -ECONNRESET : -EPIPE;
+            EXPECT_EQ(sends[i].result, i % 2 == 0 ? gone : 1) << round;
+        }
+    }
+    EXPECT_GE(counters().socket_batches, 3u);
+    constexpr timespec no_wait{};
+    while (::sigtimedwait(&broken_pipe, nullptr, &no_wait) > 0) {
+    }
+    ::pthread_sigmask(SIG_UNBLOCK, &broken_pipe, nullptr);
 }
 
 // No further edge comes after the end, so the second must not be left to wait for one.
@@ -225,19 +276,18 @@ TEST_P(socket_batch_test, second_of_two_receives_sees_the_end) {
         EXPECT_EQ(send(pair[1], "x"), 1);
         EXPECT_EQ(d.run(io_op::shutdown, pair[1], nullptr, SHUT_WR), 0);
     }
-    ASSERT_TRUE(batching->until([&] { return std::ranges::all_of(recvs, &operation::done); }));
+    ASSERT_TRUE(until_done(recvs));
     for (int i = 0; i < 100; ++i) {
         batching->turn();
     }
     std::deque<operation> ends;
-    std::vector<io_request*> requests;
     for (int round = 0; round < 3; ++round) {
         for (const auto& pair : all) {
-            requests.push_back(&ends.emplace_back(io_op::recv, pair[0], text, sizeof text));
+            ends.emplace_back(io_op::recv, pair[0], text, sizeof text);
         }
     }
-    batching->platform.submit(requests.data(), static_cast<unsigned>(requests.size()));
-    ASSERT_TRUE(batching->until([&] { return std::ranges::all_of(ends, &operation::done); }));
+    submit(ends);
+    ASSERT_TRUE(until_done(ends));
     EXPECT_TRUE(std::ranges::all_of(ends, [](const operation& end) { return end.result == 0; }));
 }
 
