@@ -71,7 +71,7 @@ void add_runtime_flags(option_set& options, runtime_options& runtime, std::strin
                       "microseconds that an idle shard spins before it sleeps",
                       take_microseconds(runtime.idle_poll, {0, 1'000'000}));
     options.add_value("task-quota-us", "N", show_microseconds(runtime.task_quota),
-                      "microseconds after which a task is asked to let others run",
+                      "microseconds that tasks run in a turn; longer ones are asked to give way",
                       take_microseconds(runtime.task_quota, {10, 1'000'000}));
     options.add_option("stop-timeout", &runtime.stop_timeout, "limit of an orderly stop; 0 waits for ever");
     options.add_value("log-level", "LEVELS", "info", "such as warn, or info,net=debug for one logger",

@@ -67,8 +67,8 @@ Runtime:
       --poll               never sleep: lowest latency, all of every CPU
       --idle-poll-us N     microseconds that an idle shard spins before it
                            sleeps [50]
-      --task-quota-us N    microseconds after which a task is asked to let
-                           others run [500]
+      --task-quota-us N    microseconds that tasks run in a turn; longer ones
+                           are asked to give way [500]
       --stop-timeout TIME  limit of an orderly stop; 0 waits for ever [30s]
       --log-level LEVELS   such as warn, or info,net=debug for one logger [info]
 
